@@ -1,0 +1,221 @@
+/**
+ * The native addon: its typed surface, and how the binary is found and loaded (with advice when it is not).
+ * Everything here is internal; the public names are in index.ts.
+ */
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { GoogLeNetError } from './errors.js'
+import type { Filler, LayerRow, Phase } from './model/layer.js'
+
+export interface NativeTensor {
+  shape: readonly number[]
+  data: Float32Array
+}
+/** uint8: (N,H,W,3) RGB, converted to BGR minus mean. float32: (N,C,H,W), taken as it is. */
+export interface NativeInput {
+  shape: readonly number[]
+  data: Float32Array | Uint8Array
+}
+export interface LayerInfo {
+  name: string
+  op: string
+  sources: string[]
+  /** (C, H, W) of the output. */
+  shape: [number, number, number]
+  phase?: Phase
+  /** Weights and biases. */
+  parameters: number
+  /** Multiply-accumulates for one image. */
+  macs: number
+  /** kernel, stride and pad as 'KxK/S', '' where there is none. */
+  detail: string
+}
+export interface ParameterInfo {
+  /** `<layer>.weight` (O,I/groups,kh,kw) or (O,I); `<layer>.bias` (O). */
+  name: string
+  layer: string
+  shape: number[]
+  phase?: Phase
+  filler: Filler
+  /** Caffe: weights 1 and 1, biases 2 and 0. */
+  rateFactor: number
+  decayFactor: number
+}
+export interface SessionOptions {
+  layers: readonly LayerRow[]
+  /** CPU threads; 0 = all that affinity and cgroup quota allow. */
+  threads?: number
+  device?: 'cpu'
+  /** Dropout key. */
+  seed?: number
+  /** Subtracted from B, G, R of uint8 input. */
+  mean?: readonly [number, number, number]
+  /** Keep all values (every blob can be read by run() while training); default false. */
+  keepAll?: boolean
+}
+/** One update, Caffe's rule: v = momentum v + rate·f (g·scale + decay·f' w); w -= v. */
+export interface UpdateOptions {
+  rate: number
+  momentum: number
+  weightDecay: number
+  /** Global L2 norm beyond which gradients are scaled down; 0 = never. */
+  clip: number
+  /** Counter that drives dropout; the step's number. */
+  step: number
+  /** Layer name patterns resolved by TypeScript to parameter names that stay as they are. */
+  frozen?: readonly string[]
+}
+export interface StepResult {
+  /** Weighted total of all losses. */
+  loss: number
+  /** By loss row: mean -log p and the number of right answers in the batch. */
+  losses: Record<string, { loss: number; correct: number }>
+  gradientNorm: number
+}
+export interface RunRequest {
+  /** By name of an input row. */
+  inputs: Record<string, NativeInput>
+  labels?: Int32Array
+  training: boolean
+  /** Blobs to return as f32 (N,C,H,W). */
+  outputs: readonly string[]
+  /** Training only. Gradients of blobs nobody reads, to start the backward pass from (besides the loss rows). */
+  gradients?: Record<string, NativeTensor>
+  /** Training only: which inputs' gradients to return. Parameter gradients: getParameters('gradients'). */
+  inputGradients?: readonly string[]
+  step?: number
+}
+export interface RunResult {
+  outputs: Record<string, NativeTensor>
+  inputGradients: Record<string, NativeTensor>
+  losses: Record<string, { loss: number; correct: number }>
+}
+export type ParameterSet = 'weights' | 'momentum' | 'gradients'
+export interface KernelInfo {
+  name: string
+  direction: 'forward' | 'backward data' | 'backward weights'
+  op: string
+  /** For instance 'jit:avx512_core', 'brgemm:avx512_core', 'own:avx2'. */
+  implementation: string
+  macs: number
+  milliseconds: number
+}
+export interface NativeCancel {
+  cancel(): void
+}
+/** One model: parameters, plans and one worker thread. Calls are served in order; each promise is rejected with
+ *  an Error whose `code` is one of errors.def. */
+export interface NativeSession {
+  readonly threads: number
+  readonly deviceDescription: string
+  readonly isa: 'avx512' | 'avx2' | 'portable'
+  describe(): { layers: LayerInfo[]; parameters: ParameterInfo[] }
+  /** Fills all parameters as their fillers say and zeroes the momentum. */
+  initialize(seed: number): Promise<void>
+  /** Tensors by parameter name; those not named stay. Shapes are checked. */
+  setParameters(set: ParameterSet, tensors: Record<string, NativeTensor>): Promise<void>
+  getParameters(set: ParameterSet, names?: readonly string[]): Promise<Record<string, NativeTensor>>
+  /** Forward, backward, update. Aborted before the update: nothing has changed. */
+  step(input: NativeInput, labels: Int32Array, options: UpdateOptions, cancel?: NativeCancel): Promise<StepResult>
+  run(request: RunRequest, cancel?: NativeCancel): Promise<RunResult>
+  /** Bytes held: parameters (weights, gradients, momentum), arena, kernels' own weight copies. */
+  memory(): { parameters: number; arena: number; scratch: number; kernels: number }
+  /** The kernels of the plan for a batch size, with the time each took in one timed run over random data. */
+  profile(batch: number, training: boolean): Promise<KernelInfo[]>
+  /** Idempotent; waits for the call that runs, rejects those that wait with DISPOSED. */
+  dispose(): Promise<void>
+}
+
+export interface ImageSample {
+  path: string
+  label: number
+  /** Identity for the random numbers: position in the dataset, independent of order and threads. */
+  index: number
+}
+/** How a decoded image becomes the network's input; see data/augment.ts. */
+export interface AugmentPolicy {
+  /** Output height and width. */
+  size: number
+  /** 'warp': to resize x resize, ignoring the aspect; 'short': shorter side to resize; 'none': as it is. */
+  resize: 'warp' | 'short' | 'none'
+  resizeTo: number
+  /** 'center', 'random' (of the resized image), 'area' (paper: 8-100 % of the area, aspect 3/4-4/3). */
+  crop: 'center' | 'random' | 'area'
+  areaMin: number
+  areaMax: number
+  aspectMin: number
+  aspectMax: number
+  /** Probability. */
+  mirror: number
+  /** Photometric distortion (Howard): brightness, contrast, saturation factors in 1 ± value, random order; 0 = off. */
+  brightness: number
+  contrast: number
+  saturation: number
+  /** Standard deviation of AlexNet's PCA lighting noise, 0 = off. */
+  lighting: number
+  /** B, G, R. */
+  mean: readonly [number, number, number]
+}
+export interface ImageBatch {
+  /** (N,3,size,size) f32, BGR minus mean; N is what could be decoded. */
+  images: Float32Array
+  count: number
+  labels: Int32Array
+  /** `index` of the samples in the batch, in order. */
+  indices: Int32Array
+  skipped: { path: string; index: number; message: string }[]
+}
+/** Native decoding threads with a bounded queue of finished batches, in the order of submission. */
+export interface NativePipeline {
+  /** Queues one batch; samples keep their order. epoch is part of the random key. */
+  push(samples: readonly ImageSample[], epoch: number): void
+  /** Resolves with the oldest queued batch. */
+  next(): Promise<ImageBatch>
+  dispose(): Promise<void>
+}
+export interface PipelineOptions {
+  policy: AugmentPolicy
+  seed: number
+  threads: number
+}
+export interface DecodedImage {
+  width: number
+  height: number
+  /** (H,W,3) RGB. */
+  data: Uint8Array
+}
+
+export interface NativeModule {
+  version: string
+  onednnVersion: string
+  Session: new (options: SessionOptions) => NativeSession
+  Pipeline: new (options: PipelineOptions) => NativePipeline
+  Cancel: new () => NativeCancel
+  /** JPEG to RGB on a libuv thread (greyscale and CMYK included). */
+  decodeJpeg(encoded: Uint8Array): Promise<DecodedImage>
+  /** One image through the augmentation, for tests and for predict(): RGB (H,W,3) -> (3,size,size) f32. */
+  augment(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Float32Array
+  availableCores(): number
+}
+
+const require = createRequire(import.meta.url)
+let loaded: NativeModule | undefined
+
+/** Loads the addon once. Throws GOOGLENET_ERR_NATIVE_NOT_FOUND with what was looked for and the command that mends it. */
+export function native(): NativeModule {
+  if (loaded) return loaded
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  try {
+    const load = require('node-gyp-build') as (dir: string) => NativeModule
+    loaded = load(root)
+    return loaded
+  } catch (cause) {
+    throw new GoogLeNetError(
+      'GOOGLENET_ERR_NATIVE_NOT_FOUND',
+      `no native binary of googlenet could be loaded for ${process.platform}-${process.arch}, Node ${process.version} ` +
+        `(looked in build/Release and prebuilds/): ${(cause as Error).message}\n` +
+        'In a checkout run: npm run build',
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,157 @@
+// The seam between the engine and a device: a versioned table of C functions. The engine (core/) plans memory and
+// order; a backend receives single steps with resolved shapes and arena offsets and makes a kernel of each.
+// Plain data only: no C++ object and no exception crosses it, so that a backend can be a shared library.
+//
+// Layout. A buffer holds `channels` physical channels, a multiple of the backend's `block` (zero-filled padding
+// included), f32. Blocked (CPU): [n][channels/block][h][w][block]. Planar: [n][c][h][w], no padding, network input
+// only. A gn_tensor is a view of the channels [channel, channel + span) of such a buffer; both are multiples of
+// block. Whoever writes a view writes all of its span: padding channels always hold exactly 0.
+// Parameters are plain f32 in the parameter arena, physical shape (O span, I span, kh, kw); padding holds 0.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#define GN_BACKEND_VERSION 1
+
+extern "C" {
+
+typedef struct gn_status {
+  int32_t code;  // googlenet::Code, 0 = OK
+  char message[508];
+} gn_status;
+
+typedef enum gn_arena {
+  GN_NONE = 0,       // no tensor
+  GN_ACTIVATIONS,    // values, gradients of values, workspaces: one arena
+  GN_ARENAS
+} gn_arena;
+
+typedef struct gn_tensor {
+  gn_arena arena;
+  int32_t planar;              // 1: [n][c][h][w]
+  int64_t offset;              // bytes from the arena's start to the buffer's start
+  int32_t n, c, h, w;          // c: logical channels
+  int32_t span;                // physical channels of this view
+  int32_t channel;             // first physical channel of this view within its buffer
+  int32_t channels;            // physical channels of the buffer
+} gn_tensor;
+
+typedef struct gn_parameter {
+  int64_t offset;  // floats from the start of the parameter (and gradient, momentum) arena; -1: absent
+  int64_t size;    // floats
+} gn_parameter;
+
+typedef enum gn_op {
+#define GOOGLENET_OP(name, text) GN_##name,
+#include "ops/ops.def"
+#undef GOOGLENET_OP
+  GN_OPS
+} gn_op;
+
+typedef enum gn_direction { GN_FORWARD = 0, GN_BACKWARD_DATA, GN_BACKWARD_WEIGHTS } gn_direction;
+
+typedef enum gn_pool_kind { GN_POOL_MAX = 0, GN_POOL_AVERAGE } gn_pool_kind;
+typedef enum gn_lrn_region { GN_LRN_ACROSS = 0, GN_LRN_WITHIN } gn_lrn_region;
+
+/** All attributes of all operations; an operation reads its own. Names and meanings are Caffe's. */
+typedef struct gn_attributes {
+  int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  int32_t relu;                // conv, linear: dst = max(dst, 0)
+  int32_t pool_kind;           // average divides by the window clipped to the padded input (Caffe)
+  int32_t lrn_region, lrn_size;
+  float lrn_alpha, lrn_beta, lrn_k;  // y = x * (k + alpha / size^(1 or 2) * sum x^2)^-beta
+  float dropout_ratio;         // kept values are scaled by 1 / (1 - ratio)
+  uint32_t dropout_stream;     // distinguishes the dropout layers of one network
+  float loss_weight;
+  int32_t classes;             // softmax, loss: logical channels; labels are in [0, classes)
+  int32_t result;              // loss: index of its first float in gn_bindings.results: {mean loss, correct}
+} gn_attributes;
+
+/**
+ * One step. Forward reads src (src2 for SUM), writes dst. BACKWARD_DATA reads diff_dst (and what the operation
+ * saved), writes diff_src. BACKWARD_WEIGHTS reads src and diff_dst, writes the gradients of weights and bias.
+ *   accumulate  diff_src += instead of = (only asked of POOL, LRN, DROPOUT, LOSS, SUM, MASK)
+ *   mask        when present, diff_src is zeroed afterwards where this view is <= 0: the backward of a fused ReLU
+ *               (only asked of POOL, LRN, SUM and of MASK itself, which does nothing else, in place on diff_src)
+ *   workspace   max pooling while training: uint8 window index (row * kernel_w + column) of each output element,
+ *               in dst's own geometry [n][span/block][h][w][block], one byte each
+ *   SUM         dst = src + src2 over gradients, given as diff_src += diff_dst (forward unused)
+ *   DROPOUT     may run in place: dst is src, diff_src is diff_dst
+ */
+typedef struct gn_step {
+  gn_op op;
+  gn_direction direction;
+  const char* name;
+  int32_t training;
+  gn_attributes attributes;
+  gn_tensor src, dst, diff_src, diff_dst, mask, workspace;
+  int32_t accumulate;
+  gn_parameter weights, bias;
+} gn_step;
+
+/** What a run binds: pointers in device memory unless said otherwise. */
+typedef struct gn_bindings {
+  void* arenas[GN_ARENAS];
+  float* parameters;
+  float* gradients;
+  void* scratch;             // at least the largest scratch_bytes of the kernels
+  const int32_t* labels;     // (N)
+  float* results;            // losses: see gn_attributes.result
+  uint64_t seed;             // dropout: Philox key
+  uint32_t step;             // dropout: Philox counter word, changes every training step
+} gn_bindings;
+
+typedef struct gn_kernel_info {
+  const char* implementation;  // for instance "jit:avx512_core" or "own:avx512"; lives as long as the kernel
+  int64_t scratch_bytes;
+} gn_kernel_info;
+
+/** SGD with momentum on [first, first + count) floats of the flat arenas, Caffe's rule:
+ *  v = momentum * v + rate * (scale * g + decay * w);  w -= v. */
+typedef struct gn_update {
+  float *parameters, *momentum;
+  const float* gradients;
+  int64_t first, count;
+  float rate, momentum_factor, decay, gradient_scale;
+} gn_update;
+
+typedef enum gn_host_format { GN_HOST_F32_NCHW = 0, GN_HOST_U8_NHWC_RGB } gn_host_format;
+
+typedef struct gn_device gn_device;
+typedef struct gn_kernel gn_kernel;
+
+typedef struct gn_device_options {
+  int32_t threads;  // CPU; 0 = all available
+} gn_device_options;
+
+typedef struct gn_backend {
+  uint32_t version;  // GN_BACKEND_VERSION
+  const char* name;  // "cpu", "cuda"
+  gn_status (*open)(const gn_device_options* options, gn_device** device);
+  void (*close)(gn_device* device);
+  /** Channels per block of this device's layout, a run-time property of the processor. */
+  int32_t (*block)(const gn_device* device);
+  /** One line for people: processor, instruction set, threads. Lives as long as the device. */
+  const char* (*describe)(const gn_device* device);
+  /** Zero-filled, every page touched, 64-byte aligned. */
+  gn_status (*allocate)(gn_device* device, int64_t bytes, void** memory);
+  void (*release)(gn_device* device, void* memory);
+  gn_status (*prepare)(gn_device* device, const gn_step* step, gn_kernel** kernel);
+  void (*destroy)(gn_device* device, gn_kernel* kernel);
+  void (*inspect)(const gn_kernel* kernel, gn_kernel_info* info);
+  gn_status (*run)(gn_device* device, gn_kernel* kernel, const gn_bindings* bindings);
+  /** Parameters have changed: make the kernel's own copy of its weights anew. */
+  gn_status (*sync)(gn_device* device, gn_kernel* kernel, const gn_bindings* bindings);
+  gn_status (*update)(gn_device* device, const gn_update* update);
+  /** sum of squares of count floats in f64, in an order that does not depend on the number of threads. */
+  gn_status (*square_sum)(gn_device* device, const float* values, int64_t count, double* result);
+  /** Host to view. channel_map[c] is the physical channel (relative to the view) of logical channel c; NULL =
+   *  identity. U8 input is RGB interleaved and becomes planes B, G, R minus mean (B, G, R). Fills padding with 0. */
+  gn_status (*import_tensor)(gn_device* device, const gn_tensor* dst, const int32_t* channel_map, void* arena,
+                             const void* host, gn_host_format format, const float mean[3]);
+  /** View to host f32 (N, C, H, W). */
+  gn_status (*export_tensor)(gn_device* device, const gn_tensor* src, const int32_t* channel_map,
+                             const void* arena, float* host);
+} gn_backend;
+
+}  // extern "C"

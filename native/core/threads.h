@@ -1,0 +1,46 @@
+// A small thread pool shared by our kernels and oneDNN's THREADPOOL runtime, so that the binary needs no OpenMP.
+// parallel() runs body(i) for i in [0, count) once each, the caller taking part, and returns when all are done.
+// A nested call runs in the calling thread. Idle threads sleep on a futex after a short spin while a model runs.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+
+namespace googlenet {
+
+/** Cores this process may use: the affinity mask, lowered to the cgroup's CPU quota (rounded up); at least 1. */
+int available_cores();
+
+class ThreadPool {
+ public:
+  /** `threads` counts the caller; 1 makes no thread at all. */
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  /** The process-wide pool for `threads` threads: models of equal size share one and take turns on it. */
+  static std::shared_ptr<ThreadPool> shared(int threads);
+
+  int threads() const;
+  /** True inside a body run by any pool. */
+  static bool in_parallel();
+
+  template <class Body>
+  void parallel(int64_t count, const Body& body) {
+    run(count, [](const void* context, int64_t i) { (*static_cast<const Body*>(context))(i); }, &body);
+  }
+  /** Splits [0, count) into at most threads() contiguous ranges: body(first, last). */
+  template <class Body>
+  void ranges(int64_t count, const Body& body) {
+    const int64_t parts = count < threads() ? count : threads();
+    parallel(parts, [&](int64_t i) { body(count * i / parts, count * (i + 1) / parts); });
+  }
+
+ private:
+  void run(int64_t count, void (*call)(const void*, int64_t), const void* context);
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace googlenet

@@ -1,0 +1,14 @@
+// Which instruction set the kernels use: the best the processor has, lowered by ONEDNN_MAX_CPU_ISA (as oneDNN
+// itself is) and by GOOGLENET_MAX_ISA=avx512|avx2|portable, so that every path can be tested on one machine.
+#pragma once
+
+namespace googlenet {
+
+enum class Isa { portable, avx2, avx512 };
+
+Isa effective_isa();
+const char* isa_name(Isa isa);
+/** Channels per block: 16 with AVX-512, else 8 (oneDNN falls to reference code on 16-channel blocks there). */
+inline int block_of(Isa isa) { return isa == Isa::avx512 ? 16 : 8; }
+
+}  // namespace googlenet
