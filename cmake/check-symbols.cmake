@@ -1,0 +1,22 @@
+# Run after linking: the addon may take only napi_* from node and versioned symbols
+# from glibc or libgcc, may need no library but those, and exports only what node
+# looks for. Otherwise a missing symbol would show when a user loads it.
+cmake_minimum_required(VERSION 3.21)
+execute_process(COMMAND ${NM} -D --undefined-only ${ADDON} OUTPUT_VARIABLE undefined)
+string(REGEX REPLACE "\n" ";" undefined "${undefined}")
+list(FILTER undefined EXCLUDE REGEX "napi_|node_api_|@GLIBC|@GCC|@CXXABI|^ *$| w |__tls_get_addr")
+execute_process(COMMAND ${READELF} -d ${ADDON} OUTPUT_VARIABLE dynamic)
+string(REGEX MATCHALL "NEEDED[^\n]*" needed "${dynamic}")
+list(FILTER needed INCLUDE REGEX "gomp|stdc\\+\\+|dnnl|jpeg|tbb")
+execute_process(COMMAND ${NM} -D --defined-only ${ADDON} OUTPUT_VARIABLE exported)
+string(REGEX REPLACE "\n" ";" exported "${exported}")
+list(FILTER exported INCLUDE REGEX "dnnl|jpeg_|jsimd")
+if(NOT EXISTS /etc/alpine-release AND undefined)
+  string(REPLACE ";" "\n" undefined "${undefined}")
+  file(REMOVE ${ADDON})
+  message(FATAL_ERROR "The addon has symbols that nobody defines:\n${undefined}")
+endif()
+if(needed OR exported)
+  file(REMOVE ${ADDON})
+  message(FATAL_ERROR "The addon is not self-contained: needs [${needed}], exports [${exported}]")
+endif()
