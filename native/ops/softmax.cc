@@ -1,0 +1,8 @@
+// Softmax over channels at each position (Caffe Softmax, axis 1).
+#include "ops/op.h"
+
+namespace googlenet {
+
+const Op op_softmax{1, 1, same_shape, no_weights, no_macs, false, true, false, false, false, Op::contiguous};
+
+}  // namespace googlenet
