@@ -1,0 +1,322 @@
+// The pool of threads.h. One region runs at a time; `gate` carries its generation, how many threads may take part and
+// how many have come. Two kinds of region:
+//   fixed    count <= threads: thread t runs body(t), all of them at once (oneDNN puts barriers between such bodies);
+//   dynamic  count >  threads: whoever has come takes chunks off a counter, and a thread that wakes too late for a
+//            short region is locked out instead of waited for.
+#include "core/threads.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#include <signal.h>
+#endif
+
+namespace googlenet {
+namespace {
+
+thread_local bool inside = false;
+
+// A step of a model runs hundreds of regions a few microseconds apart; a futex wake costs about as much as a short
+// region, so a worker watches the gate this long after a region before it sleeps.
+constexpr auto kWorkerSpin = std::chrono::microseconds(50);
+// The caller has nothing better to do than wait, but must give its core away when a worker has lost its own.
+constexpr auto kCallerSpin = std::chrono::microseconds(200);
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/** True as soon as ready() is; false when `limit` has passed. */
+template <class Ready>
+bool spin(std::chrono::microseconds limit, const Ready& ready) {
+  if (ready()) return true;
+  if (limit.count() == 0) return false;
+  const auto end = std::chrono::steady_clock::now() + limit;
+  do {
+    for (int i = 0; i < 32; i++) {
+      relax();
+      if (ready()) return true;
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+// gate: generation (32 bits) | fixed (1 bit) | threads that may take part (15 bits, 0 = closed) | workers come (16).
+constexpr uint64_t kFixed = uint64_t(1) << 31;
+constexpr uint32_t generation(uint64_t gate) { return uint32_t(gate >> 32); }
+constexpr int seats(uint64_t gate) { return int(gate >> 16) & 0x7FFF; }
+constexpr int come(uint64_t gate) { return int(gate & 0xFFFF); }
+constexpr int kMaxThreads = 1024;
+
+struct Inside {
+  Inside() { inside = true; }
+  ~Inside() { inside = false; }
+};
+
+#if defined(__linux__)
+std::string first_line(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+/** Cores granted by one cgroup folder, 0 = no limit given there. */
+double quota(const std::string& folder, bool v2) {
+  double limit = 0, period = 0;
+  if (v2) {
+    std::istringstream line(first_line(folder + "/cpu.max"));  // "max 100000" or "200000 100000"
+    if (!(line >> limit >> period)) return 0;
+  } else {
+    limit = std::atof(first_line(folder + "/cpu.cfs_quota_us").c_str());  // -1: none
+    period = std::atof(first_line(folder + "/cpu.cfs_period_us").c_str());
+  }
+  return limit > 0 && period > 0 ? limit / period : 0;
+}
+
+/** The lowest quota from this process's cgroup up to the root, 0 = none. A container often sees its own cgroup as
+ *  the root while /proc/self/cgroup still names the host's path; missing folders are skipped, the root is read. */
+double cgroup_quota() {
+  double lowest = 0;
+  std::ifstream groups("/proc/self/cgroup");  // lines "id:controllers:path"; v2 has id 0 and no controllers
+  for (std::string line; std::getline(groups, line);) {
+    const size_t a = line.find(':'), b = a == std::string::npos ? a : line.find(':', a + 1);
+    if (b == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(a + 1, b - a - 1) + ",";
+    const bool v2 = controllers == ",,";
+    if (!v2 && controllers.find(",cpu,") == std::string::npos) continue;
+    const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    std::string path = line.substr(b + 1);
+    if (path == "/") path.clear();
+    for (;;) {
+      const double cores = quota(root + path, v2);
+      if (cores > 0 && (lowest == 0 || cores < lowest)) lowest = cores;
+      if (path.empty()) break;
+      path.resize(path.rfind('/') == std::string::npos ? 0 : path.rfind('/'));
+    }
+  }
+  return lowest;
+}
+#endif
+
+}  // namespace
+
+int available_cores() {
+  int cores = int(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  // 8192 processors: a kernel with a larger mask than the set answers EINVAL and the count above stands.
+  constexpr int kProcessors = 8192;
+  if (cpu_set_t* set = CPU_ALLOC(kProcessors)) {
+    const size_t size = CPU_ALLOC_SIZE(kProcessors);
+    CPU_ZERO_S(size, set);
+    if (sched_getaffinity(0, size, set) == 0) cores = CPU_COUNT_S(size, set);
+    CPU_FREE(set);
+  }
+  const double limit = cgroup_quota();
+  if (limit > 0 && limit < cores) cores = int(limit) + (limit > int(limit) ? 1 : 0);
+#endif
+  return cores < 1 ? 1 : cores;
+}
+
+struct ThreadPool::State {
+  int threads = 1;
+  std::chrono::microseconds worker_spin{0};
+  std::vector<std::thread> workers;
+  std::mutex turn;  // held by the caller during a region
+
+  // The region, written before the gate opens and stable until everyone who came has left.
+  void (*call)(const void*, int64_t) = nullptr;
+  const void* context = nullptr;
+  int64_t count = 0, chunk = 1;
+  std::exception_ptr error;  // the first one; under `sleep`
+
+  alignas(64) std::atomic<uint64_t> gate{0};
+  alignas(64) std::atomic<int64_t> next{0};
+  alignas(64) std::atomic<int> left{0};
+
+  alignas(64) std::mutex sleep;
+  std::condition_variable wake, finished;
+  std::atomic<int> sleepers{0};
+  std::atomic<bool> caller_sleeps{false};
+  std::atomic<bool> stop{false};
+
+  void body(int64_t first, int64_t last) {
+    try {
+      for (int64_t i = first; i < last; i++) call(context, i);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(sleep);
+      if (!error) error = std::current_exception();
+    }
+  }
+
+  void take_chunks() {
+    for (;;) {
+      const int64_t first = next.fetch_add(chunk, std::memory_order_relaxed);
+      if (first >= count) return;
+      body(first, first + chunk < count ? first + chunk : count);
+    }
+  }
+
+  void leave() {
+    left.fetch_add(1);
+    if (caller_sleeps.load()) {
+      std::lock_guard<std::mutex> lock(sleep);
+      finished.notify_one();
+    }
+  }
+
+  /** The gate once its generation is no longer `seen`. */
+  uint64_t await(uint32_t seen) {
+    uint64_t now = 0;
+    const auto opened = [&] {
+      now = gate.load();
+      return generation(now) != seen || stop.load(std::memory_order_relaxed);
+    };
+    if (spin(worker_spin, opened)) return now;
+    std::unique_lock<std::mutex> lock(sleep);
+    sleepers.fetch_add(1);
+    while (!opened()) wake.wait(lock);
+    sleepers.fetch_sub(1);
+    return now;
+  }
+
+  void work(int t) {
+    inside = true;
+    uint32_t seen = 0;
+    for (;;) {
+      uint64_t now = await(seen);
+      if (stop.load()) return;
+      seen = generation(now);
+      if (now & kFixed) {
+        if (t < seats(now)) {
+          body(t, t + 1);
+          leave();
+        }
+        continue;
+      }
+      bool entered = false;
+      while (!entered && generation(now) == seen && seats(now) > 0)
+        entered = gate.compare_exchange_weak(now, now + 1);
+      if (entered) {
+        take_chunks();
+        leave();
+      }
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.threads = threads < 1 ? 1 : threads > kMaxThreads ? kMaxThreads : threads;
+  if (s.threads <= available_cores()) s.worker_spin = kWorkerSpin;
+#if !defined(_WIN32)
+  sigset_t all, before;  // signals are the host program's: none is delivered to a worker
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+#endif
+  try {
+    for (int t = 1; t < s.threads; t++) s.workers.emplace_back([&s, t] { s.work(t); });
+  } catch (...) {  // the system gives no more threads: go on with those there are
+    s.threads = 1 + int(s.workers.size());
+  }
+#if !defined(_WIN32)
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+#endif
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard<std::mutex> lock(state_->sleep);
+    state_->stop.store(true);
+  }
+  state_->wake.notify_all();
+  for (std::thread& worker : state_->workers) worker.join();
+}
+
+std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
+  static std::mutex& mutex = *new std::mutex;  // never destroyed: models may outlive static destruction
+  static auto& pools = *new std::map<int, std::weak_ptr<ThreadPool>>;
+  if (threads < 1) threads = available_cores();
+  std::lock_guard<std::mutex> lock(mutex);
+  std::shared_ptr<ThreadPool> pool = pools[threads].lock();
+  if (!pool) pools[threads] = pool = std::make_shared<ThreadPool>(threads);
+  return pool;
+}
+
+int ThreadPool::threads() const { return state_->threads; }
+
+bool ThreadPool::in_parallel() { return inside; }
+
+void ThreadPool::run(int64_t count, void (*call)(const void*, int64_t), const void* context) {
+  if (count <= 0) return;
+  if (inside) {
+    for (int64_t i = 0; i < count; i++) call(context, i);
+    return;
+  }
+  State& s = *state_;
+  if (count == 1 || s.threads == 1) {
+    Inside mark;
+    for (int64_t i = 0; i < count; i++) call(context, i);
+    return;
+  }
+
+  std::unique_lock<std::mutex> turn(s.turn);
+  Inside mark;
+  const bool fixed = count <= s.threads;
+  s.call = call, s.context = context, s.count = count;
+  s.chunk = count / (int64_t(s.threads) * 16) > 1 ? count / (int64_t(s.threads) * 16) : 1;
+  s.next.store(0, std::memory_order_relaxed);
+  s.left.store(0, std::memory_order_relaxed);
+  const uint64_t head = uint64_t(uint32_t(generation(s.gate.load(std::memory_order_relaxed)) + 1)) << 32;
+  const uint64_t invited = uint64_t(fixed ? count : s.threads) << 16;
+  s.gate.store(head | invited | (fixed ? kFixed : 0));
+  if (s.sleepers.load() > 0) {
+    { std::lock_guard<std::mutex> lock(s.sleep); }
+    s.wake.notify_all();
+  }
+
+  int expected;
+  if (fixed) {
+    s.body(0, 1);
+    expected = int(count) - 1;
+  } else {
+    s.take_chunks();
+    expected = come(s.gate.exchange(head));
+  }
+  const auto all_left = [&] { return s.left.load() == expected; };
+  if (!spin(kCallerSpin, all_left)) {
+    std::unique_lock<std::mutex> lock(s.sleep);
+    s.caller_sleeps.store(true);
+    while (!all_left()) s.finished.wait(lock);
+    s.caller_sleeps.store(false);
+  }
+  if (s.error) {
+    std::exception_ptr error;
+    {
+      std::lock_guard<std::mutex> lock(s.sleep);
+      std::swap(error, s.error);
+    }
+    std::rethrow_exception(error);
+  }
+}
+
+}  // namespace googlenet

@@ -1,0 +1,56 @@
+// Finds the instruction set, see isa.h. AVX-512 means what oneDNN calls avx512_core (F, CD, BW, DQ, VL), so that our
+// block size is always one its kernels are jitted for.
+#include "cpu/isa.h"
+
+#include <cctype>
+#include <cstdlib>
+#include <string>
+
+#include "core/status.h"
+
+namespace googlenet {
+namespace {
+
+Isa processor_isa() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return Isa::avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Isa::avx2;
+#endif
+  return Isa::portable;
+}
+
+std::string upper(const char* name) {
+  const char* value = std::getenv(name);
+  std::string text = value ? value : "";
+  for (char& c : text) c = char(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+Isa lower(Isa a, Isa b) { return a < b ? a : b; }
+
+}  // namespace
+
+Isa effective_isa() {
+  Isa isa = processor_isa();
+  std::string onednn = upper("ONEDNN_MAX_CPU_ISA");
+  if (onednn.empty()) onednn = upper("DNNL_MAX_CPU_ISA");
+  if (onednn.rfind("AVX2", 0) == 0) isa = lower(isa, Isa::avx2);  // AVX2, AVX2_VNNI, AVX2_VNNI_2
+  if (onednn == "AVX" || onednn == "SSE41") isa = Isa::portable;
+
+  const std::string own = upper("GOOGLENET_MAX_ISA");
+  if (own == "AVX2") return lower(isa, Isa::avx2);
+  if (own == "PORTABLE") return Isa::portable;
+  if (!own.empty() && own != "AVX512")
+    throw Failure(Code::INVALID_ARGUMENT,
+                  "GOOGLENET_MAX_ISA must be avx512, avx2 or portable, but is " + own + "; correct or unset it");
+  return isa;
+}
+
+const char* isa_name(Isa isa) {
+  return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "portable";
+}
+
+}  // namespace googlenet
