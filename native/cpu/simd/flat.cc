@@ -1,0 +1,71 @@
+// Loops over flat arrays: sums of gradients, ReLU masks, the SGD update, the gradient norm, and bytes to planes.
+#include "cpu/simd/functions.h"
+
+namespace googlenet::cpu::GOOGLENET_SIMD {
+namespace {
+
+struct UpdateVectors {
+  Vec rate, momentum, decay, scale;
+};
+
+GOOGLENET_INLINE void update_vector(float* w, float* v, const float* g, const UpdateVectors& f) {
+  const Vec weights = load(w);
+  const Vec step = fma(f.rate, fma(f.decay, weights, mul(f.scale, load(g))), mul(f.momentum, load(v)));
+  store(v, step);
+  store(w, sub(weights, step));
+}
+
+}  // namespace
+
+void combine(float* diff, const float* other, const float* mask, int64_t count) {
+  if (!other) {
+    for (int64_t i = 0; i < count; i += B) store(diff + i, keep_positive(load(mask + i), load(diff + i)));
+  } else if (!mask) {
+    for (int64_t i = 0; i < count; i += B) store(diff + i, add(load(diff + i), load(other + i)));
+  } else {
+    for (int64_t i = 0; i < count; i += B)
+      store(diff + i, keep_positive(load(mask + i), add(load(diff + i), load(other + i))));
+  }
+}
+
+// The tail goes through the same vector code, so that an element's bits do not depend on where a range ends.
+void update(float* parameters, float* momentum, const float* gradients, int64_t count, const UpdateFactors& f) {
+  const UpdateVectors factors = {all(f.rate), all(f.momentum), all(f.decay), all(f.scale)};
+  int64_t i = 0;
+  for (; i + B <= count; i += B) update_vector(parameters + i, momentum + i, gradients + i, factors);
+  if (i == count) return;
+  const size_t bytes = size_t(count - i) * sizeof(float);
+  float w[B] = {0}, v[B] = {0}, g[B] = {0};
+  __builtin_memcpy(w, parameters + i, bytes);
+  __builtin_memcpy(v, momentum + i, bytes);
+  __builtin_memcpy(g, gradients + i, bytes);
+  update_vector(w, v, g, factors);
+  __builtin_memcpy(parameters + i, w, bytes);
+  __builtin_memcpy(momentum + i, v, bytes);
+}
+
+// 16 partial sums whatever the vector width: a square of an f32 is exact in f64, so fused or not, the order of the
+// additions alone decides the bits.
+double square_sum(const float* values, int64_t count) {
+  constexpr int kSums = 16;
+  double sums[kSums] = {0};
+  int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (int k = 0; k < kSums; k++) sums[k] += double(values[i + k]) * double(values[i + k]);
+  for (int k = 0; i < count; i++, k++) sums[k] += double(values[i]) * double(values[i]);
+  double sum = 0;
+  for (int k = 0; k < kSums; k++) sum += sums[k];
+  return sum;
+}
+
+void split_rgb(const uint8_t* rgb, int64_t pixels, const float mean[3], float* __restrict b, float* __restrict g,
+               float* __restrict r) {
+  const float mean_b = mean[0], mean_g = mean[1], mean_r = mean[2];
+  for (int64_t x = 0; x < pixels; x++) {
+    r[x] = float(rgb[3 * x]) - mean_r;
+    g[x] = float(rgb[3 * x + 1]) - mean_g;
+    b[x] = float(rgb[3 * x + 2]) - mean_b;
+  }
+}
+
+}  // namespace googlenet::cpu::GOOGLENET_SIMD

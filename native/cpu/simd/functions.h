@@ -1,0 +1,31 @@
+// The functions behind one instruction set's table, each in the file of its name.
+#pragma once
+#include "cpu/simd/vector.h"
+
+namespace googlenet::cpu::GOOGLENET_SIMD {
+
+// max.cc
+void max_forward(const PoolShape&, const float* src, float* dst, int first, int last);
+void max_forward_index(const PoolShape&, const float* src, float* dst, uint8_t* index, int first, int last);
+void max_backward(const PoolShape&, const float* diff_dst, const uint8_t* index, float* diff_src, const float* mask,
+                  bool accumulate, int first, int last);
+// average.cc
+void average_forward(const PoolShape&, const float* src, float* dst, int first, int last);
+void average_backward(const PoolShape&, const float* diff_dst, float* diff_src, const float* mask, bool accumulate,
+                      int first, int last);
+// lrn-across.cc
+int64_t lrn_scratch(const LrnShape&);
+void lrn_across_forward(const LrnShape&, const float* src, float* dst, int64_t pixels, float* scratch);
+void lrn_across_backward(const LrnShape&, const float* src, const float* diff_dst, float* diff_src,
+                         const float* mask, bool accumulate, int64_t pixels, float* scratch);
+// lrn-within.cc
+void lrn_within_forward(const LrnShape&, const float* src, float* dst, int first, int last);
+void lrn_within_backward(const LrnShape&, const float* src, const float* diff_dst, float* diff_src,
+                         const float* mask, bool accumulate, float* scratch);
+// flat.cc
+void combine(float* diff, const float* other, const float* mask, int64_t count);
+void update(float* parameters, float* momentum, const float* gradients, int64_t count, const UpdateFactors&);
+double square_sum(const float* values, int64_t count);
+void split_rgb(const uint8_t* rgb, int64_t pixels, const float mean[3], float* b, float* g, float* r);
+
+}  // namespace googlenet::cpu::GOOGLENET_SIMD

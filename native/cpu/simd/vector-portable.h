@@ -1,0 +1,70 @@
+// vector.h for any processor: 8 floats as two 4-float vectors of the compiler, which are SSE2, NEON or plain code.
+#pragma once
+#include <math.h>
+
+namespace googlenet::cpu::GOOGLENET_SIMD {
+
+constexpr int B = 8;
+typedef float Four __attribute__((vector_size(16)));
+typedef int32_t FourInts __attribute__((vector_size(16)));
+struct Vec {
+  Four a, b;
+};
+struct Mask {
+  FourInts a, b;
+};
+struct Index {
+  FourInts a, b;
+};
+
+GOOGLENET_INLINE Vec load(const float* p) {
+  Vec v;
+  __builtin_memcpy(&v.a, p, 16);
+  __builtin_memcpy(&v.b, p + 4, 16);
+  return v;
+}
+GOOGLENET_INLINE void store(float* p, Vec v) {
+  __builtin_memcpy(p, &v.a, 16);
+  __builtin_memcpy(p + 4, &v.b, 16);
+}
+GOOGLENET_INLINE Vec all(float x) { return {Four{x, x, x, x}, Four{x, x, x, x}}; }
+GOOGLENET_INLINE Vec zero() { return all(0.0f); }
+GOOGLENET_INLINE Vec add(Vec x, Vec y) { return {x.a + y.a, x.b + y.b}; }
+GOOGLENET_INLINE Vec sub(Vec x, Vec y) { return {x.a - y.a, x.b - y.b}; }
+GOOGLENET_INLINE Vec mul(Vec x, Vec y) { return {x.a * y.a, x.b * y.b}; }
+GOOGLENET_INLINE Vec fma(Vec x, Vec y, Vec z) { return {x.a * y.a + z.a, x.b * y.b + z.b}; }
+GOOGLENET_INLINE Vec divide(Vec x, Vec y) { return {x.a / y.a, x.b / y.b}; }
+GOOGLENET_INLINE FourInts pick(FourInts m, FourInts x, FourInts y) { return (m & x) | (~m & y); }
+GOOGLENET_INLINE Four pick(FourInts m, Four x, Four y) { return Four(pick(m, FourInts(x), FourInts(y))); }
+GOOGLENET_INLINE Mask greater(Vec x, Vec y) { return {FourInts(x.a > y.a), FourInts(x.b > y.b)}; }
+GOOGLENET_INLINE Vec choose(Mask m, Vec x, Vec y) { return {pick(m.a, x.a, y.a), pick(m.b, x.b, y.b)}; }
+/** x > y ? x : y: y when either is NaN. */
+GOOGLENET_INLINE Vec max(Vec x, Vec y) { return choose(greater(x, y), x, y); }
+/** value, but 0 where x <= 0. */
+GOOGLENET_INLINE Vec keep_positive(Vec x, Vec value) {
+  const Four none = {0, 0, 0, 0};
+  return {Four(~FourInts(x.a <= none) & FourInts(value.a)), Four(~FourInts(x.b <= none) & FourInts(value.b))};
+}
+
+GOOGLENET_INLINE Index index_of(int c) { return {FourInts{c, c, c, c}, FourInts{c, c, c, c}}; }
+GOOGLENET_INLINE Index choose(Mask m, Index x, Index y) { return {pick(m.a, x.a, y.a), pick(m.b, x.b, y.b)}; }
+GOOGLENET_INLINE void store_index(uint8_t* p, Index i) {
+  for (int lane = 0; lane < 4; lane++) p[lane] = uint8_t(i.a[lane]), p[lane + 4] = uint8_t(i.b[lane]);
+}
+/** sum + value in the lanes whose index is `code`. */
+GOOGLENET_INLINE Vec add_where(const uint8_t* p, Index code, Vec sum, Vec value) {
+  const FourInts a = {p[0], p[1], p[2], p[3]}, b = {p[4], p[5], p[6], p[7]};
+  return {sum.a + Four(FourInts(a == code.a) & FourInts(value.a)),
+          sum.b + Four(FourInts(b == code.b) & FourInts(value.b))};
+}
+
+GOOGLENET_INLINE Four root(Four x) {
+  return Four{__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])};
+}
+/** x^-0.75, and 1 / x. */
+GOOGLENET_INLINE Vec power_three_quarters(Vec x, Vec* inverse) {
+  *inverse = divide(all(1.0f), x);
+  return mul(*inverse, Vec{root(root(x.a)), root(root(x.b))});  // x^-1 * x^(1/4)
+}
+
+}  // namespace googlenet::cpu::GOOGLENET_SIMD

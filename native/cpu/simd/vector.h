@@ -1,0 +1,43 @@
+// The one vocabulary the vectorised loops are written in: B floats of neighbouring channels, a mask over them, and B
+// byte-sized window indices. GOOGLENET_SIMD (avx512, avx2, portable; set per object by the build) picks the
+// implementation and names the namespace: objects of different instruction sets share no inline function and use no
+// std:: template, or the linker could keep the copy that the processor at hand cannot run.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "cpu/simd/kernels.h"
+
+#ifndef GOOGLENET_SIMD
+#error "compile with -DGOOGLENET_SIMD=avx512, avx2 or portable"
+#endif
+#define GOOGLENET_JOIN_(a, b) a##b
+#define GOOGLENET_JOIN(a, b) GOOGLENET_JOIN_(a, b)
+#define GOOGLENET_WIDTH_avx512 512
+#define GOOGLENET_WIDTH_avx2 256
+#define GOOGLENET_WIDTH_portable 1
+#define GOOGLENET_WIDTH GOOGLENET_JOIN(GOOGLENET_WIDTH_, GOOGLENET_SIMD)
+
+#define GOOGLENET_INLINE static inline __attribute__((always_inline, unused))
+
+#if GOOGLENET_WIDTH == 512
+#include "cpu/simd/vector-avx512.h"
+#elif GOOGLENET_WIDTH == 256
+#include "cpu/simd/vector-avx2.h"
+#else
+#include "cpu/simd/vector-portable.h"
+#endif
+
+namespace googlenet::cpu::GOOGLENET_SIMD {
+
+GOOGLENET_INLINE int smaller(int a, int b) { return a < b ? a : b; }
+GOOGLENET_INLINE int larger(int a, int b) { return a > b ? a : b; }
+
+/** The fate of a gradient: see Kernels. `mask` null: none. */
+GOOGLENET_INLINE void store_gradient(float* diff, Vec value, const float* mask, bool accumulate) {
+  if (accumulate) value = add(load(diff), value);
+  if (mask) value = keep_positive(load(mask), value);
+  store(diff, value);
+}
+
+}  // namespace googlenet::cpu::GOOGLENET_SIMD

@@ -1,0 +1,37 @@
+// A gn_tensor as kernels use it: the geometry of a view of a blocked buffer, and its address once a run has bound
+// the arenas. Strides in floats.
+#pragma once
+#include <cstdint>
+
+#include "backend/backend.h"
+
+namespace googlenet::cpu {
+
+struct View {
+  explicit View(const gn_tensor& t, int block)
+      : arena(t.arena),
+        offset(t.offset + int64_t(t.channel) * t.h * t.w * int64_t(sizeof(float))),
+        image(int64_t(t.channels) * t.h * t.w),
+        plane(int64_t(t.h) * t.w * block),
+        n(t.n),
+        c(t.c),
+        h(t.h),
+        w(t.w),
+        span(t.span),
+        blocks(t.span / block) {}
+
+  bool present() const { return arena != GN_NONE; }
+  /** First float of the view in image 0; null when absent. */
+  float* bind(const gn_bindings& bindings) const {
+    if (!present()) return nullptr;
+    return reinterpret_cast<float*>(static_cast<char*>(bindings.arenas[arena]) + offset);
+  }
+
+  gn_arena arena;
+  int64_t offset;  // bytes from the arena's start to the view's first element
+  int64_t image;   // from image to image of the buffer
+  int64_t plane;   // from channel block to channel block: h * w * block
+  int n, c, h, w, span, blocks;
+};
+
+}  // namespace googlenet::cpu
