@@ -22,8 +22,8 @@ export interface SavedModelOptions {
   width: number
   auxiliary: boolean
   block: 'reduced' | 'naive'
-  /** Probability of dropping: one figure, or one per place. */
-  dropout: number | number[] | Record<string, number>
+  /** Probability of dropping before the main classifier and in the auxiliary heads. */
+  dropout: { main?: number; auxiliary?: number }
   seed: number
 }
 
@@ -58,7 +58,7 @@ const modelOptionsSchema: z.ZodType<SavedModelOptions> = z.looseObject({
   width: z.number().positive(),
   auxiliary: z.boolean(),
   block: z.enum(['reduced', 'naive']),
-  dropout: z.union([z.number(), z.array(z.number()), z.record(z.string(), z.number())]),
+  dropout: z.looseObject({ main: z.number().optional(), auxiliary: z.number().optional() }),
   seed: count,
 })
 const preprocessingSchema: z.ZodType<SavedPreprocessing> = z.looseObject({

@@ -27,7 +27,7 @@ const model = {
   width: 1,
   auxiliary: true,
   block: 'reduced' as const,
-  dropout: 0.4,
+  dropout: { main: 0.4, auxiliary: 0.7 },
   seed: 1,
 }
 const labels = ['cat', 'ünïcode "dog"']
