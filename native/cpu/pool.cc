@@ -1,0 +1,117 @@
+// POOL: max and average, Caffe's conventions (pooling_layer.cpp). Work is split by rows of all planes, so that one
+// image of few channel blocks still feeds every thread.
+#include <string>
+#include <vector>
+
+#include "core/status.h"
+#include "cpu/kernel.h"
+#include "cpu/simd.h"
+#include "cpu/view.h"
+
+namespace googlenet::cpu {
+namespace {
+
+constexpr int kMaxWindow = 255;  // the workspace's byte holds row * kernel_w + column; 255 means an empty window
+
+int clamp(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
+
+/** Windows that cover element i along one axis: those o with o * stride - pad <= i < o * stride - pad + kernel. */
+void covering(int size, int out, int kernel, int stride, int pad, std::vector<int>& first, std::vector<int>& last) {
+  first.resize(size), last.resize(size);
+  for (int i = 0; i < size; i++) {
+    const int end = i + pad - kernel;  // the last window that ends at or before i starts at most here
+    first[i] = clamp(end < 0 ? 0 : end / stride + 1, 0, out);
+    last[i] = clamp((i + pad) / stride + 1, first[i], out);
+  }
+}
+
+class Pool : public gn_kernel {
+ public:
+  Pool(gn_device& device, const gn_step& step)
+      : pool_(*device.pool),
+        kernels_(kernels(device.isa)),
+        backward_(step.direction == GN_BACKWARD_DATA),
+        average_(step.attributes.pool_kind == GN_POOL_AVERAGE),
+        accumulate_(step.accumulate),
+        in_(backward_ ? step.diff_src : step.src, device.block),
+        out_(backward_ ? step.diff_dst : step.dst, device.block),
+        mask_(step.mask, device.block),
+        workspace_(step.workspace) {
+    const gn_attributes& a = step.attributes;
+    implementation = kernels_.name;
+    if (step.direction == GN_BACKWARD_WEIGHTS) throw Failure(Code::INTERNAL, "pooling has no weights");
+    if (a.kernel_h < 1 || a.kernel_w < 1 || a.stride_h < 1 || a.stride_w < 1 || a.pad_h < 0 || a.pad_w < 0 ||
+        in_.blocks != out_.blocks)
+      throw Failure(Code::INTERNAL, std::string("pooling '") + step.name + "' has inconsistent shapes");
+    const bool indexed = !average_ && (backward_ || workspace_.arena != GN_NONE);
+    if (indexed && workspace_.arena == GN_NONE)
+      throw Failure(Code::INTERNAL, std::string("backward max pooling '") + step.name + "' lacks its workspace");
+    if (indexed && int64_t(a.kernel_h) * a.kernel_w > kMaxWindow)
+      throw Failure(Code::UNSUPPORTED, std::string("max pooling '") + step.name + "' is trained with windows of at most " +
+                                           std::to_string(kMaxWindow) + " elements; use a smaller kernel");
+    covering(in_.h, out_.h, a.kernel_h, a.stride_h, a.pad_h, row_first_, row_last_);
+    covering(in_.w, out_.w, a.kernel_w, a.stride_w, a.pad_w, column_first_, column_last_);
+    const auto extent = [](int o, int stride, int pad, int kernel, int size) {
+      const int start = o * stride - pad;  // clipped on the far side only, and there to the padded input
+      return start + kernel < size + pad ? kernel : size + pad - start;
+    };
+    for (int oy = 0; average_ && oy < out_.h; oy++)
+      for (int ox = 0; ox < out_.w; ox++) {
+        const int64_t area = int64_t(extent(oy, a.stride_h, a.pad_h, a.kernel_h, in_.h)) *
+                             extent(ox, a.stride_w, a.pad_w, a.kernel_w, in_.w);
+        inverse_area_.push_back(area > 0 ? 1.0f / float(area) : 0.0f);
+      }
+    shape_ = {in_.h,      in_.w,      out_.h,  out_.w,
+              a.kernel_h, a.kernel_w, a.stride_h, a.stride_w, a.pad_h, a.pad_w,
+              row_first_.data(), row_last_.data(), column_first_.data(), column_last_.data(), inverse_area_.data()};
+  }
+
+  void run(const gn_bindings& bindings) override {
+    float* in = in_.bind(bindings);
+    float* out = out_.bind(bindings);
+    const float* mask = mask_.bind(bindings);
+    uint8_t* index = workspace_.arena == GN_NONE
+                         ? nullptr
+                         : static_cast<uint8_t*>(bindings.arenas[workspace_.arena]) + workspace_.offset;
+    const int rows = backward_ ? in_.h : out_.h;
+    pool_.ranges(int64_t(in_.n) * in_.blocks * rows, [&](int64_t first, int64_t last) {
+      while (first < last) {
+        const int64_t plane = first / rows, n = plane / in_.blocks, b = plane % in_.blocks;
+        const int y0 = int(first - plane * rows);
+        const int y1 = last - plane * rows < rows ? int(last - plane * rows) : rows;
+        float* src = in + n * in_.image + b * in_.plane;
+        float* dst = out + n * out_.image + b * out_.plane;
+        uint8_t* at = index ? index + plane * out_.plane : nullptr;
+        const float* zeroing = mask ? mask + n * mask_.image + b * mask_.plane : nullptr;
+        if (!backward_ && average_)
+          kernels_.average_forward(shape_, src, dst, y0, y1);
+        else if (!backward_ && at)
+          kernels_.max_forward_index(shape_, src, dst, at, y0, y1);
+        else if (!backward_)
+          kernels_.max_forward(shape_, src, dst, y0, y1);
+        else if (average_)
+          kernels_.average_backward(shape_, dst, src, zeroing, accumulate_, y0, y1);
+        else
+          kernels_.max_backward(shape_, dst, at, src, zeroing, accumulate_, y0, y1);
+        first += y1 - y0;
+      }
+    });
+  }
+
+ private:
+  ThreadPool& pool_;
+  const Kernels& kernels_;
+  const bool backward_, average_, accumulate_;
+  const View in_, out_;  // src and dst, or diff_src and diff_dst
+  const View mask_;
+  const gn_tensor workspace_;
+  std::vector<int> row_first_, row_last_, column_first_, column_last_;
+  std::vector<float> inverse_area_;
+  PoolShape shape_;
+};
+
+}  // namespace
+
+Kernel make_pool(gn_device& device, const gn_step& step) { return std::make_unique<Pool>(device, step); }
+
+}  // namespace googlenet::cpu
