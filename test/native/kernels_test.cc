@@ -1,0 +1,15 @@
+// Every CPU kernel of ours on every instruction set of this processor, against plain f64 code, and the thread pool.
+// Build and run: test/native/build.sh (see there for the sanitizers and the timings).
+#include "check.h"
+
+int main(int argc, char** argv) {
+  const std::string only = argc > 1 ? argv[1] : "";
+  const auto wanted = [&](const char* name) { return only.empty() || only == name; };
+  if (wanted("threads")) test::thread_tests();
+  if (wanted("pool")) test::pool_tests();
+  if (wanted("lrn")) test::lrn_tests();
+  if (wanted("small")) test::small_tests();
+  if (wanted("flat")) test::flat_tests();
+  std::printf("%d passed, %d failed\n", test::passed, test::failed);
+  return test::failed ? 1 : 0;
+}
