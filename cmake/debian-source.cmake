@@ -17,14 +17,20 @@ function(googlenet_debian_mirror out_mirror out_error)
     set(${out_error} "apt-get was not found" PARENT_SCOPE)
     return()
   endif()
+  # indextargets knows only what `apt-get update` has fetched; in a fresh container
+  # that is nothing, and then the addresses that update would ask tell the mirror.
   execute_process(
     COMMAND ${GOOGLENET_APT_GET} indextargets --format "$(REPO_URI)" "Created-By: Packages"
-    OUTPUT_VARIABLE uris ERROR_VARIABLE problem RESULT_VARIABLE code)
-  string(REGEX REPLACE "[\r\n]+" ";" uris "${uris}")
+    OUTPUT_VARIABLE known ERROR_VARIABLE problem)
+  execute_process(COMMAND ${GOOGLENET_APT_GET} --print-uris update
+    OUTPUT_VARIABLE asked ERROR_VARIABLE problem)
+  string(REGEX REPLACE "/dists/[^\n]*" "" asked "${asked}")
+  string(REPLACE "'" "" asked "${asked}")
+  string(REGEX REPLACE "[\r\n]+" ";" uris "${known}\n${asked}")
   list(FILTER uris EXCLUDE REGEX "security|^$")
   list(FILTER uris INCLUDE REGEX "/debian/?$")
-  if(NOT code EQUAL 0 OR NOT uris)
-    set(${out_error} "apt knows no Debian mirror (apt-get indextargets: ${problem})" PARENT_SCOPE)
+  if(NOT uris)
+    set(${out_error} "apt knows no Debian mirror ${problem}" PARENT_SCOPE)
     return()
   endif()
   list(GET uris 0 mirror)

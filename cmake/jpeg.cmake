@@ -209,8 +209,8 @@ function(jpeg_find_or_build)
   endif()
   if(problem)
     message(FATAL_ERROR "libjpeg-turbo could not be found or built: ${problem}\nTried:${tried}\n"
-      "To mend it on Debian or Ubuntu: apt-get install nasm libjpeg-dev\n"
-      "or fetch ${jpeg_upstream_url} and run\n"
+      "To mend it, install nasm (Debian, Ubuntu: apt-get install nasm), fetch ${jpeg_upstream_url}\n"
+      "on a machine with network, then run\n"
       "  JPEG_SOURCE=/path/to/${jpeg_version}.tar.gz npm run build\n")
   endif()
   jpeg_define("${prefix}/lib/libjpeg.a" "${prefix}/include" "built now")
