@@ -1,0 +1,23 @@
+// Conversions shared by the image parts of the addon.
+#pragma once
+#include <napi.h>
+
+#include <string>
+
+#include "core/status.h"
+#include "image/augment.h"
+
+namespace googlenet {
+
+/** An Error with `code`, for throwing or rejecting. */
+Napi::Error image_error(Napi::Env env, const Failure& failure);
+
+/** Throws Failure(INVALID_ARGUMENT) that names the field. */
+AugmentPolicy policy_from_js(Napi::Value value);
+
+/** A whole number in [0, 2^53), as a seed or an epoch. */
+uint64_t whole_from_js(Napi::Value value, const char* name);
+
+void register_image_functions(Napi::Env env, Napi::Object exports);
+
+}  // namespace googlenet
