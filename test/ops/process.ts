@@ -1,0 +1,113 @@
+/** A child process that runs networks natively under given instruction sets; see child.mjs. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { LayerRow } from '../../lib/model/layer.js'
+import type {
+  KernelInfo,
+  NativeInput,
+  NativeSession,
+  NativeTensor,
+  RunRequest,
+  RunResult,
+  SessionOptions,
+  StepResult,
+  UpdateOptions,
+} from '../../lib/native.js'
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
+
+/** `npm test` builds first; only a bare vitest run can find nothing here. */
+export const nativeAbsent = !['../../build/Release/googlenet.node', '../../dist/native.js'].every((file) =>
+  existsSync(path(file)),
+)
+export const nativeSkipReason = nativeAbsent ? ' (skipped: not built, run npm run build)' : ''
+
+/** oneDNN and our own kernels are capped by variables of their own. */
+export const isaEnvironments = {
+  best: {},
+  avx2: { ONEDNN_MAX_CPU_ISA: 'AVX2' },
+  portable: { GOOGLENET_MAX_ISA: 'portable', ONEDNN_MAX_CPU_ISA: 'SSE41' },
+} as const
+export type IsaName = keyof typeof isaEnvironments
+
+type Options = Omit<SessionOptions, 'layers'>
+
+export interface NativeRun extends RunRequest {
+  rows: readonly LayerRow[]
+  parameters: Record<string, NativeTensor>
+  options?: Options
+  /** Requests of one key share a session: its plans and its memory. */
+  key?: string
+}
+export interface NativeRunResult extends RunResult {
+  parameterGradients: Record<string, NativeTensor>
+  isa: NativeSession['isa']
+}
+export interface Batch {
+  input: NativeInput
+  labels: Int32Array
+}
+export interface NativeTraining {
+  rows: readonly LayerRow[]
+  /** Of the initialisation; overwritten by `parameters`. */
+  seed?: number
+  parameters?: Record<string, NativeTensor>
+  batches: Batch[]
+  update: Omit<UpdateOptions, 'step'>
+  steps: number
+  options?: Options
+  evaluate?: Batch[]
+  /** Blob to return for each evaluated batch. */
+  output?: string
+}
+
+export class NativeProcess {
+  #child: ChildProcess
+
+  constructor(isa: IsaName = 'best') {
+    this.#child = fork(path('child.mjs'), {
+      env: { ...process.env, ...isaEnvironments[isa] },
+      execArgv: [],
+      serialization: 'advanced',
+    })
+  }
+
+  run(request: NativeRun): Promise<NativeRunResult> {
+    return this.#ask('run', request)
+  }
+
+  profile(request: {
+    rows: readonly LayerRow[]
+    batch: number
+    training: boolean
+    options?: Options
+  }): Promise<{ isa: NativeSession['isa']; kernels: KernelInfo[] }> {
+    return this.#ask('profile', request)
+  }
+
+  train(request: NativeTraining): Promise<{ results: StepResult[]; evaluations: NativeTensor[] }> {
+    return this.#ask('train', request)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const exit = new Promise((resolve) => this.#child.once('exit', resolve))
+    this.#child.disconnect()
+    await exit
+  }
+
+  #ask<T>(action: string, request: object): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const ended = (code: number | null, signal: string | null) =>
+        reject(new Error(`the native process ended (${signal ?? `code ${code}`}) during ${action}`))
+      this.#child.once('exit', ended)
+      this.#child.once('message', (message: { result: T } | { error: string }) => {
+        this.#child.off('exit', ended)
+        if ('error' in message) reject(new Error(message.error))
+        else resolve(message.result)
+      })
+      this.#child.send({ action, request })
+    })
+  }
+}
