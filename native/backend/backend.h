@@ -56,6 +56,7 @@ typedef enum gn_lrn_region { GN_LRN_ACROSS = 0, GN_LRN_WITHIN } gn_lrn_region;
 /** All attributes of all operations; an operation reads its own. Names and meanings are Caffe's. */
 typedef struct gn_attributes {
   int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  int32_t groups;              // conv: weights are given dense, block-diagonal; gradients off the blocks must be 0
   int32_t relu;                // conv, linear: dst = max(dst, 0)
   int32_t pool_kind;           // average divides by the window clipped to the padded input (Caffe)
   int32_t lrn_region, lrn_size;
@@ -99,6 +100,7 @@ typedef struct gn_bindings {
   float* results;            // losses: see gn_attributes.result
   uint64_t seed;             // dropout: Philox key
   uint32_t step;             // dropout: Philox counter word, changes every training step
+  uint64_t version;          // of the parameters: a kernel whose weight copy is older makes it anew in sync()
 } gn_bindings;
 
 typedef struct gn_kernel_info {
@@ -140,9 +142,11 @@ typedef struct gn_backend {
   void (*destroy)(gn_device* device, gn_kernel* kernel);
   void (*inspect)(const gn_kernel* kernel, gn_kernel_info* info);
   gn_status (*run)(gn_device* device, gn_kernel* kernel, const gn_bindings* bindings);
-  /** Parameters have changed: make the kernel's own copy of its weights anew. */
+  /** Parameters have changed: make the kernel's own copy of its weights anew, unless it has this version. */
   gn_status (*sync)(gn_device* device, gn_kernel* kernel, const gn_bindings* bindings);
   gn_status (*update)(gn_device* device, const gn_update* update);
+  /** Bytes of weight copies that the device's kernels hold. */
+  int64_t (*kernel_bytes)(const gn_device* device);
   /** sum of squares of count floats in f64, in an order that does not depend on the number of threads. */
   gn_status (*square_sum)(gn_device* device, const float* values, int64_t count, double* result);
   /** Host to view. channel_map[c] is the physical channel (relative to the view) of logical channel c; NULL =

@@ -61,6 +61,7 @@ Graph::Graph(std::vector<Row> rows) {
       }
     }
     row.attributes.classes = node.shape.c;
+    row.attributes.groups = row.groups;
     row.attributes.dropout_stream = uint32_t(self);
     if (!index.emplace(row.name, self).second) invalid_row(row, "another row has the same name");
     node.row = std::move(row);

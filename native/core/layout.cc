@@ -53,6 +53,10 @@ void Layout::choose_spans() {
     } else {
       spans_[i] = node.row.planar ? node.shape.c : round_up(node.shape.c, block);
     }
+    if (node.row.groups > 1) {
+      const auto map = channel_map(node.sources[0]);
+      if (map.back() + 1 != int(map.size())) unsupported(node, "a grouped convolution cannot read a padded concat");
+    }
     for (int source : node.sources)
       if (graph_.nodes[source].row.planar && node.row.op != GN_CONV)
         unsupported(node, "only a convolution can read a planar input");

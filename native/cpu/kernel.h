@@ -7,8 +7,13 @@
 #include "core/threads.h"
 #include "cpu/isa.h"
 
+namespace googlenet::cpu {
+struct Onednn;  // cpu/onednn.h
+}
+
 struct gn_device {
   std::shared_ptr<googlenet::ThreadPool> pool;
+  std::shared_ptr<googlenet::cpu::Onednn> onednn;
   googlenet::Isa isa;
   int block;  // 16 with AVX-512, else 8
   std::string description;

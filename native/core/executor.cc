@@ -1,0 +1,230 @@
+// Programs (plans with kernels), runs and training steps. Parameters and profiling: executor_state.cc.
+#include "core/executor.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/executor_program.h"
+#include "core/status.h"
+#include "ops/op.h"
+
+namespace googlenet {
+
+static constexpr size_t kPrograms = 8;  // batch sizes 1, 2, 4, 8, training, validation, and two to spare
+
+static void stop_if(const std::atomic<bool>* cancelled) {
+  if (cancelled && cancelled->load(std::memory_order_relaxed)) throw Failure(Code::ABORTED, "the operation was aborted");
+}
+
+Executor::Executor(Graph graph, const Options& options)
+    : graph_(std::move(graph)), options_(options), backend_(backend_named(options.device)) {
+  const gn_device_options device_options{options.threads};
+  check(backend_.open(&device_options, &device_));
+  try {
+    layout_ = std::make_unique<Layout>(graph_, backend_.block(device_));
+    parameters_.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * 4);
+  } catch (...) {
+    backend_.close(device_);
+    throw;
+  }
+}
+
+Executor::~Executor() {
+  programs_.clear();
+  for (DeviceMemory* memory : {&parameters_, &gradients_, &momentum_, &arena_, &scratch_}) memory->release();
+  backend_.close(device_);
+}
+
+PlanRequest Executor::plan_request(const RunRequest& request) const {
+  PlanRequest plan;
+  plan.training = request.training;
+  plan.keep_all = options_.keep_all;
+  const auto node = [&](const std::string& name, const char* what) {
+    const int found = graph_.find(name);
+    if (found < 0 || !Graph::active(graph_.nodes[found], request.training))
+      throw Failure(Code::INVALID_ARGUMENT, std::string(what) + " '" + name + "' is not a blob of the " +
+                                                (request.training ? "training" : "inference") + " network");
+    return found;
+  };
+  for (const HostInput& input : request.inputs) {
+    const int found = node(input.name, "input");
+    if (graph_.nodes[found].row.op != GN_INPUT)
+      throw Failure(Code::INVALID_ARGUMENT, "'" + input.name + "' is not an input of the network");
+  }
+  for (const std::string& name : request.outputs) plan.outputs.push_back(node(name, "output"));
+  for (const HostInput& gradient : request.gradients) plan.seeds.push_back(node(gradient.name, "gradient"));
+  for (const std::string& name : request.input_gradients) {
+    const int found = node(name, "input gradient");
+    if (graph_.nodes[found].row.op != GN_INPUT || graph_.nodes[found].row.planar)
+      throw Failure(Code::INVALID_ARGUMENT, "'" + name + "' is not an input that a gradient can reach");
+    plan.input_gradients.push_back(found);
+  }
+  for (size_t i = 0; i < graph_.nodes.size(); i++) {
+    if (graph_.nodes[i].row.op != GN_INPUT || !Graph::active(graph_.nodes[i], request.training)) continue;
+    const auto given = std::find_if(request.inputs.begin(), request.inputs.end(), [&](const HostInput& input) {
+      return input.name == graph_.nodes[i].row.name;
+    });
+    if (given == request.inputs.end())
+      throw Failure(Code::INVALID_ARGUMENT, "the input '" + graph_.nodes[i].row.name + "' was not given");
+  }
+  if (request.inputs.empty() || request.inputs[0].shape.empty() || request.inputs[0].shape[0] < 1)
+    throw Failure(Code::INVALID_SHAPE, "a batch must hold at least one image");
+  plan.batch = int(request.inputs[0].shape[0]);
+  return plan;
+}
+
+Executor::Program& Executor::program(const PlanRequest& request) {
+  const auto found = std::find_if(programs_.begin(), programs_.end(),
+                                  [&](const auto& program) { return program->plan.request == request; });
+  if (found != programs_.end()) {
+    programs_.splice(programs_.begin(), programs_, found);
+  } else {
+    programs_.push_front(std::make_unique<Program>(graph_, *layout_, request, backend_, device_));
+    if (programs_.size() > kPrograms) programs_.pop_back();
+  }
+  Program& program = *programs_.front();
+  arena_.grow(backend_, device_, program.plan.arena_bytes);
+  scratch_.grow(backend_, device_, std::max<int64_t>(program.scratch_bytes, 64));
+  if (request.training) {
+    const int64_t bytes = std::max<int64_t>(layout_->parameter_floats, 1) * 4;
+    gradients_.grow(backend_, device_, bytes);
+    momentum_.grow(backend_, device_, bytes);
+  }
+  return program;
+}
+
+static std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text = "(";
+  for (size_t i = 0; i < shape.size(); i++) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + ")";
+}
+
+void Executor::import_host(const gn_tensor& tensor, int node, const HostInput& host) {
+  const Shape& s = graph_.nodes[node].shape;
+  const std::vector<int64_t> expected = host.format == GN_HOST_F32_NCHW
+                                            ? std::vector<int64_t>{tensor.n, s.c, s.h, s.w}
+                                            : std::vector<int64_t>{tensor.n, s.h, s.w, 3};
+  if (host.shape != expected || (host.format == GN_HOST_U8_NHWC_RGB && s.c != 3))
+    throw Failure(Code::INVALID_SHAPE, "'" + host.name + "' must have shape " + shape_text(expected) + ", got " +
+                                           shape_text(host.shape));
+  const auto map = layout_->channel_map(node);
+  check(backend_.import_tensor(device_, &tensor, map.data(), arena_.data(), host.data, host.format, options_.mean));
+}
+
+HostTensor Executor::export_host(const gn_tensor& tensor, int node) {
+  const Shape& s = graph_.nodes[node].shape;
+  HostTensor host{{tensor.n, s.c, s.h, s.w}, {}};
+  host.data.resize(size_t(tensor.n) * s.c * s.h * s.w);
+  const auto map = layout_->channel_map(node);
+  check(backend_.export_tensor(device_, &tensor, map.data(), arena_.data(), host.data.data()));
+  return host;
+}
+
+void Executor::load(Program& program, const RunRequest& request) {
+  const Plan& plan = program.plan;
+  for (const HostInput& input : request.inputs) {
+    const int node = graph_.find(input.name);
+    import_host(plan.value(node), node, input);
+  }
+  for (const HostInput& gradient : request.gradients) {
+    const int node = graph_.find(gradient.name);
+    import_host(plan.gradient(node), node, gradient);
+  }
+  if (!plan.losses.empty()) {
+    if (request.label_count != plan.request.batch)
+      throw Failure(Code::INVALID_SHAPE, "expected " + std::to_string(plan.request.batch) + " labels, one an image, got " +
+                                             std::to_string(request.label_count));
+    int classes = graph_.nodes[plan.losses[0]].shape.c;
+    for (const int loss : plan.losses) classes = std::min(classes, graph_.nodes[loss].shape.c);
+    for (int64_t i = 0; i < request.label_count; i++)
+      if (request.labels[i] < 0 || request.labels[i] >= classes)
+        throw Failure(Code::LABEL_OUT_OF_RANGE, "label " + std::to_string(request.labels[i]) + " of image " +
+                                                    std::to_string(i) + " is not in [0, " + std::to_string(classes) + ")");
+    labels_.assign(request.labels, request.labels + request.label_count);
+  }
+  results_.assign(2 * plan.losses.size() + 1, 0);
+  bindings_.arenas[GN_ACTIVATIONS] = arena_.data();
+  bindings_.parameters = parameters_.floats();
+  bindings_.gradients = gradients_.floats();
+  bindings_.scratch = scratch_.data();
+  bindings_.labels = labels_.data();
+  bindings_.results = results_.data();
+  bindings_.seed = options_.seed;
+  bindings_.step = request.step;
+  bindings_.version = version_;
+}
+
+void Executor::sync(Program& program) {
+  bindings_.version = version_;
+  if (program.version == version_) return;
+  for (gn_kernel* kernel : program.kernels) check(backend_.sync(device_, kernel, &bindings_));
+  program.version = version_;
+}
+
+void Executor::execute(Program& program, bool backward, const std::atomic<bool>* cancelled) {
+  const size_t forward = program.plan.forward.size();
+  const size_t first = backward ? forward : 0, last = backward ? program.kernels.size() : forward;
+  for (size_t i = first; i < last; i++) {
+    stop_if(cancelled);
+    check(backend_.run(device_, program.kernels[i], &bindings_));
+  }
+}
+
+std::vector<Loss> Executor::losses(const Program& program, int) const {
+  std::vector<Loss> list;
+  for (size_t k = 0; k < program.plan.losses.size(); k++)
+    list.push_back({graph_.nodes[program.plan.losses[k]].row.name, results_[2 * k], results_[2 * k + 1]});
+  return list;
+}
+
+RunResult Executor::run(const RunRequest& request) {
+  Program& p = program(plan_request(request));
+  load(p, request);
+  sync(p);
+  execute(p, false, request.cancelled);
+  if (request.training) execute(p, true, request.cancelled);
+  RunResult result;
+  for (const int node : p.plan.request.outputs)
+    result.outputs[graph_.nodes[node].row.name] = export_host(p.plan.value(node), node);
+  for (const int node : p.plan.request.input_gradients)
+    result.input_gradients[graph_.nodes[node].row.name] = export_host(p.plan.gradient(node), node);
+  result.losses = losses(p, p.plan.request.batch);
+  return result;
+}
+
+StepResult Executor::step(RunRequest request, const SgdOptions& sgd) {
+  request.training = true;
+  Program& p = program(plan_request(request));
+  if (p.plan.losses.empty())
+    throw Failure(Code::INVALID_NETWORK, "the network has no loss, so there is nothing to train");
+  load(p, request);
+  sync(p);
+  execute(p, false, request.cancelled);
+  StepResult result;
+  result.losses = losses(p, p.plan.request.batch);
+  for (size_t k = 0; k < result.losses.size(); k++)
+    result.loss += double(graph_.nodes[p.plan.losses[k]].row.attributes.loss_weight) * result.losses[k].loss;
+  if (!std::isfinite(result.loss))
+    throw Failure(Code::NOT_FINITE, "the loss is " + std::to_string(result.loss) + " at step " +
+                                        std::to_string(request.step) + "; the weights were left as they were. Lower the rate, clip gradients, or check the input");
+  execute(p, true, request.cancelled);
+  double squares = 0;
+  check(backend_.square_sum(device_, gradients_.floats(), layout_->parameter_floats, &squares));
+  result.gradient_norm = std::sqrt(squares);
+  if (!std::isfinite(result.gradient_norm))
+    throw Failure(Code::NOT_FINITE, "a gradient is not finite at step " + std::to_string(request.step) +
+                                        " (loss " + std::to_string(result.loss) +
+                                        "); the weights were left as they were. Lower the rate or clip gradients");
+  const auto updates = sgd_updates(graph_, *layout_, sgd, result.gradient_norm);
+  stop_if(request.cancelled);
+  for (gn_update update : updates) {
+    update.parameters = parameters_.floats();
+    update.momentum = momentum_.floats();
+    update.gradients = gradients_.floats();
+    check(backend_.update(device_, &update));
+  }
+  version_++;
+  return result;
+}
+
+}  // namespace googlenet

@@ -1,0 +1,122 @@
+// A network on a device: parameters, plans by batch size, and the only loop over steps. Not thread-safe: its session
+// calls it from one thread.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "core/graph.h"
+#include "core/layout.h"
+#include "core/memory.h"
+#include "core/plan.h"
+#include "optim/sgd.h"
+
+namespace googlenet {
+
+/** A host tensor that the caller keeps alive: f32 (N, C, H, W) or u8 (N, H, W, 3) RGB. */
+struct HostInput {
+  std::string name;
+  gn_host_format format = GN_HOST_F32_NCHW;
+  const void* data = nullptr;
+  std::vector<int64_t> shape;
+};
+struct HostTensor {
+  std::vector<int64_t> shape;
+  std::vector<float> data;
+};
+struct Loss {
+  std::string name;
+  float loss = 0, correct = 0;
+};
+
+struct RunRequest {
+  std::vector<HostInput> inputs;
+  const int32_t* labels = nullptr;
+  int64_t label_count = 0;
+  bool training = false;
+  std::vector<std::string> outputs;
+  std::vector<HostInput> gradients;  // of blobs nobody reads, training only
+  std::vector<std::string> input_gradients;
+  uint32_t step = 0;
+  const std::atomic<bool>* cancelled = nullptr;
+};
+struct RunResult {
+  std::map<std::string, HostTensor> outputs, input_gradients;
+  std::vector<Loss> losses;
+};
+struct StepResult {
+  double loss = 0, gradient_norm = 0;
+  std::vector<Loss> losses;
+};
+struct KernelReport {
+  std::string name;
+  gn_op op;
+  gn_direction direction;
+  std::string implementation;
+  int64_t macs;
+  double milliseconds;
+};
+struct MemoryReport {
+  int64_t parameters, arena, scratch, kernels;
+};
+
+enum class ParameterSet { weights, momentum, gradients };
+
+class Executor {
+ public:
+  struct Options {
+    std::string device = "cpu";
+    int threads = 0;
+    uint64_t seed = 0;
+    float mean[3] = {104, 117, 123};  // B, G, R
+    bool keep_all = false;
+  };
+  Executor(Graph graph, const Options& options);
+  ~Executor();
+
+  const Graph& graph() const { return graph_; }
+  const char* device_description() const { return backend_.describe(device_); }
+
+  void initialize(uint64_t seed);
+  void set_parameter(ParameterSet set, const std::string& name, const float* data,
+                     const std::vector<int64_t>& shape);
+  HostTensor get_parameter(ParameterSet set, const std::string& name);
+
+  RunResult run(const RunRequest& request);
+  /** Forward, backward, update. Throws NOT_FINITE before the update when loss or gradients are; nothing changes. */
+  StepResult step(RunRequest request, const SgdOptions& sgd);
+  std::vector<KernelReport> profile(int batch, bool training);
+  MemoryReport memory() const;
+
+ private:
+  struct Program;  // a plan with its kernels
+  Program& program(const PlanRequest& request);
+  PlanRequest plan_request(const RunRequest& request) const;
+  void import_host(const gn_tensor& tensor, int node, const HostInput& host);
+  HostTensor export_host(const gn_tensor& tensor, int node);
+  void load(Program& program, const RunRequest& request);
+  void execute(Program& program, bool backward, const std::atomic<bool>* cancelled);
+  void sync(Program& program);
+  std::vector<Loss> losses(const Program& program, int batch) const;
+  int parameter_named(const std::string& name) const;
+  float* arena_of(ParameterSet set);
+
+  Graph graph_;
+  Options options_;
+  const gn_backend& backend_;
+  gn_device* device_ = nullptr;
+  std::unique_ptr<Layout> layout_;
+  DeviceMemory parameters_, gradients_, momentum_, arena_, scratch_;
+  std::list<std::unique_ptr<Program>> programs_;  // most recently used first
+  std::vector<int32_t> labels_;
+  std::vector<float> results_;
+  uint64_t version_ = 1;  // of the parameters
+  gn_bindings bindings_{};
+};
+
+}  // namespace googlenet

@@ -1,0 +1,100 @@
+// What an executor holds and reports: parameters in and out, memory, and the time of every kernel.
+#include <chrono>
+#include <random>
+
+#include "core/executor.h"
+#include "core/executor_program.h"
+#include "core/parameters.h"
+#include "core/status.h"
+#include "ops/op.h"
+
+namespace googlenet {
+
+int Executor::parameter_named(const std::string& name) const {
+  for (size_t i = 0; i < graph_.parameters.size(); i++)
+    if (graph_.parameters[i].name == name) return int(i);
+  throw Failure(Code::INVALID_ARGUMENT, "the network has no parameter '" + name + "'");
+}
+
+float* Executor::arena_of(ParameterSet set) {
+  DeviceMemory& memory = set == ParameterSet::weights    ? parameters_
+                         : set == ParameterSet::momentum ? momentum_
+                                                         : gradients_;
+  memory.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * 4);
+  return memory.floats();
+}
+
+void Executor::initialize(uint64_t seed) {
+  std::vector<float> values;
+  for (size_t i = 0; i < graph_.parameters.size(); i++) {
+    values.resize(graph_.parameters[i].count());
+    fill_parameter(graph_, int(i), seed, values.data());
+    store_parameter(graph_, *layout_, int(i), values.data(), parameters_.floats());
+  }
+  momentum_.release();
+  version_++;
+}
+
+void Executor::set_parameter(ParameterSet set, const std::string& name, const float* data,
+                             const std::vector<int64_t>& shape) {
+  const int index = parameter_named(name);
+  const auto text = [](const std::vector<int64_t>& s) {
+    std::string out;
+    for (const int64_t d : s) out += (out.empty() ? "(" : ", ") + std::to_string(d);
+    return out + ")";
+  };
+  if (shape != graph_.parameters[index].shape)
+    throw Failure(Code::INVALID_SHAPE, "parameter '" + name + "' has shape " + text(graph_.parameters[index].shape) +
+                                           ", got " + text(shape));
+  store_parameter(graph_, *layout_, index, data, arena_of(set));
+  if (set == ParameterSet::weights) version_++;
+}
+
+HostTensor Executor::get_parameter(ParameterSet set, const std::string& name) {
+  const int index = parameter_named(name);
+  HostTensor tensor{graph_.parameters[index].shape, {}};
+  tensor.data.resize(graph_.parameters[index].count());
+  fetch_parameter(graph_, *layout_, index, arena_of(set), tensor.data.data());
+  return tensor;
+}
+
+MemoryReport Executor::memory() const {
+  return {parameters_.bytes() + gradients_.bytes() + momentum_.bytes(), arena_.bytes(), scratch_.bytes(),
+          backend_.kernel_bytes(device_)};
+}
+
+std::vector<KernelReport> Executor::profile(int batch, bool training) {
+  RunRequest request;
+  request.training = training;
+  std::vector<std::vector<float>> data;
+  std::vector<int32_t> labels(batch);
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(0, 50);
+  for (const Node& node : graph_.nodes) {
+    if (node.row.op != GN_INPUT || !Graph::active(node, training)) continue;
+    auto& values = data.emplace_back(size_t(batch) * node.shape.c * node.shape.h * node.shape.w);
+    for (float& v : values) v = normal(random);
+    request.inputs.push_back({node.row.name, GN_HOST_F32_NCHW, values.data(),
+                              {batch, node.shape.c, node.shape.h, node.shape.w}});
+  }
+  request.labels = labels.data(), request.label_count = batch;
+  Program& p = program(plan_request(request));
+  load(p, request);
+  sync(p);
+  std::vector<KernelReport> reports;
+  for (int pass = 0; pass < 2; pass++) {  // the first run warms caches and touches memory
+    reports.clear();
+    for (size_t i = 0; i < p.kernels.size(); i++) {
+      const auto start = std::chrono::steady_clock::now();
+      check(backend_.run(device_, p.kernels[i], &bindings_));
+      const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+      gn_kernel_info info{};
+      backend_.inspect(p.kernels[i], &info);
+      const gn_step& step = p.step(i);
+      reports.push_back({step.name, step.op, step.direction, info.implementation, p.plan.macs(step), took.count()});
+    }
+  }
+  return reports;
+}
+
+}  // namespace googlenet

@@ -1,0 +1,35 @@
+// Memory of a device, owned. grow() keeps nothing of the old content: arenas are rewritten by every run.
+#pragma once
+#include "backend/registry.h"
+
+namespace googlenet {
+
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  DeviceMemory(const DeviceMemory&) = delete;
+  ~DeviceMemory() { release(); }
+
+  void grow(const gn_backend& backend, gn_device* device, int64_t bytes) {
+    if (bytes <= bytes_) return;
+    release();
+    backend_ = &backend, device_ = device;
+    check(backend.allocate(device, bytes, &data_));
+    bytes_ = bytes;
+  }
+  void release() {
+    if (data_) backend_->release(device_, data_);
+    data_ = nullptr, bytes_ = 0;
+  }
+  void* data() const { return data_; }
+  float* floats() const { return static_cast<float*>(data_); }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  const gn_backend* backend_ = nullptr;
+  gn_device* device_ = nullptr;
+  void* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace googlenet

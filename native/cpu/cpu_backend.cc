@@ -1,0 +1,141 @@
+// The CPU as a backend: the table of backend.h over oneDNN and our own kernels. Exceptions end here.
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "core/status.h"
+#include "cpu/onednn.h"
+
+namespace googlenet::cpu {
+
+namespace {
+
+gn_status failed(Code code, const char* message) {
+  gn_status status{int32_t(code), {}};
+  std::strncpy(status.message, message, sizeof status.message - 1);
+  return status;
+}
+
+template <class Body>
+gn_status guarded(const Body& body) {
+  try {
+    body();
+    return gn_status{};
+  } catch (const Failure& failure) {
+    return failed(failure.code, failure.what());
+  } catch (const std::bad_alloc&) {
+    return failed(Code::OUT_OF_MEMORY, "memory could not be allocated");
+  } catch (const dnnl::error& error) {
+    return failed(error.status == dnnl_out_of_memory ? Code::OUT_OF_MEMORY : Code::INTERNAL, error.what());
+  } catch (const std::exception& error) {
+    return failed(Code::INTERNAL, error.what());
+  }
+}
+
+gn_status open(const gn_device_options* options, gn_device** device) {
+  return guarded([&] {
+    auto made = std::make_unique<gn_device>();
+    const int cores = available_cores();
+    made->pool = ThreadPool::shared(options->threads > 0 ? options->threads : cores);
+    made->isa = effective_isa();
+    made->block = block_of(made->isa);
+    made->onednn = std::make_shared<Onednn>(*made);
+    const dnnl_version_t* version = dnnl_version();
+    made->description = std::string("cpu, ") + isa_name(made->isa) + ", " + std::to_string(made->pool->threads()) +
+                        " threads, oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) +
+                        "." + std::to_string(version->patch);
+    *device = made.release();
+  });
+}
+
+void close(gn_device* device) { delete device; }
+int32_t block(const gn_device* device) { return device->block; }
+const char* describe(const gn_device* device) { return device->description.c_str(); }
+
+// Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.
+gn_status allocate(gn_device* device, int64_t bytes, void** memory) {
+  return guarded([&] {
+    constexpr int64_t kPage = 4096, kChunk = 1 << 22;
+    const int64_t size = (bytes + kPage - 1) / kPage * kPage;
+    void* data = std::aligned_alloc(kPage, size_t(size));
+    if (!data) throw Failure(Code::OUT_OF_MEMORY, std::to_string(size >> 20) + " MiB could not be allocated");
+    device->pool->parallel((size + kChunk - 1) / kChunk, [&](int64_t i) {
+      std::memset(static_cast<char*>(data) + i * kChunk, 0, size_t(std::min(kChunk, size - i * kChunk)));
+    });
+    *memory = data;
+  });
+}
+void release(gn_device*, void* memory) { std::free(memory); }
+
+Kernel make(gn_device& device, const gn_step& step) {
+  switch (step.op) {
+    case GN_CONV: return make_conv(device, step);
+    case GN_LINEAR: return make_linear(device, step);
+    case GN_POOL: return make_pool(device, step);
+    case GN_LRN: return make_lrn(device, step);
+    case GN_DROPOUT: return make_dropout(device, step);
+    case GN_SOFTMAX:
+    case GN_LOSS: return make_softmax(device, step);
+    case GN_MASK:
+    case GN_SUM: return make_gradient(device, step);
+    default: throw Failure(Code::INTERNAL, std::string("no CPU kernel for step '") + step.name + "'");
+  }
+}
+
+gn_status prepare(gn_device* device, const gn_step* step, gn_kernel** kernel) {
+  return guarded([&] {
+    // oneDNN divides the work when a primitive is made, for as many threads as it is told here.
+    dnnl_threadpool_interop_set_max_concurrency(device->pool->threads());
+    try {
+      *kernel = make(*device, *step).release();
+    } catch (const dnnl::error& error) {
+      throw Failure(Code::UNSUPPORTED, std::string("oneDNN cannot run layer '") + step->name + "': " + error.what());
+    }
+  });
+}
+void destroy(gn_device*, gn_kernel* kernel) { delete kernel; }
+
+void inspect(const gn_kernel* kernel, gn_kernel_info* info) {
+  *info = {kernel->implementation.c_str(), kernel->scratch_bytes};
+}
+gn_status run(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
+  return guarded([&] { kernel->run(*bindings); });
+}
+gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
+  return guarded([&] { kernel->sync(*bindings); });
+}
+int64_t kernel_bytes(const gn_device* device) { return device->onednn->weight_bytes(); }
+
+const gn_backend kBackend{
+    GN_BACKEND_VERSION,
+    "cpu",
+    open,
+    close,
+    block,
+    describe,
+    allocate,
+    release,
+    prepare,
+    destroy,
+    inspect,
+    run,
+    sync,
+    [](gn_device* device, const gn_update* u) { return guarded([&] { update(*device, *u); }); },
+    kernel_bytes,
+    [](gn_device* device, const float* values, int64_t count, double* result) {
+      return guarded([&] { *result = square_sum(*device, values, count); });
+    },
+    [](gn_device* device, const gn_tensor* dst, const int32_t* map, void* arena, const void* host,
+       gn_host_format format, const float mean[3]) {
+      return guarded([&] { import_tensor(*device, *dst, map, arena, host, format, mean); });
+    },
+    [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
+      return guarded([&] { export_tensor(*device, *src, map, arena, host); });
+    },
+};
+
+}  // namespace
+
+}  // namespace googlenet::cpu
+
+extern "C" const gn_backend* googlenet_cpu_backend() { return &googlenet::cpu::kBackend; }
