@@ -1,8 +1,9 @@
 // The pool of threads.h. One region runs at a time; `gate` carries its generation, how many threads may take part and
 // how many have come. Two kinds of region:
-//   fixed    count <= threads: thread t runs body(t), all of them at once (oneDNN puts barriers between such bodies);
-//   dynamic  count >  threads: whoever has come takes chunks off a counter, and a thread that wakes too late for a
-//            short region is locked out instead of waited for.
+//   fixed    parallel() with count <= threads: thread t runs body(t), all of them at once (oneDNN puts barriers
+//            between such bodies);
+//   dynamic  all others: whoever has come takes chunks off a counter, and a thread that wakes too late for a short
+//            region is locked out instead of waited for.
 #include "core/threads.h"
 
 #include <atomic>
@@ -266,7 +267,7 @@ int ThreadPool::threads() const { return state_->threads; }
 
 bool ThreadPool::in_parallel() { return inside; }
 
-void ThreadPool::run(int64_t count, void (*call)(const void*, int64_t), const void* context) {
+void ThreadPool::run(int64_t count, void (*call)(const void*, int64_t), const void* context, bool together) {
   if (count <= 0) return;
   if (inside) {
     for (int64_t i = 0; i < count; i++) call(context, i);
@@ -281,7 +282,7 @@ void ThreadPool::run(int64_t count, void (*call)(const void*, int64_t), const vo
 
   std::unique_lock<std::mutex> turn(s.turn);
   Inside mark;
-  const bool fixed = count <= s.threads;
+  const bool fixed = together && count <= s.threads;
   s.call = call, s.context = context, s.count = count;
   s.chunk = count / (int64_t(s.threads) * 16) > 1 ? count / (int64_t(s.threads) * 16) : 1;
   s.next.store(0, std::memory_order_relaxed);

@@ -26,19 +26,26 @@ class ThreadPool {
   /** True inside a body run by any pool. */
   static bool in_parallel();
 
+  /** Up to threads() bodies run at the same time, each on a thread of its own: they may wait for each other. */
   template <class Body>
   void parallel(int64_t count, const Body& body) {
-    run(count, [](const void* context, int64_t i) { (*static_cast<const Body*>(context))(i); }, &body);
+    run(count, invoke<Body>, &body, true);
   }
-  /** Splits [0, count) into at most threads() contiguous ranges: body(first, last). */
+  /** Splits [0, count) into at most threads() contiguous ranges: body(first, last). They may not wait for each other:
+   *  a thread that is late, its core taken by another process, leaves its range to the rest. */
   template <class Body>
   void ranges(int64_t count, const Body& body) {
     const int64_t parts = count < threads() ? count : threads();
-    parallel(parts, [&](int64_t i) { body(count * i / parts, count * (i + 1) / parts); });
+    const auto part = [&](int64_t i) { body(count * i / parts, count * (i + 1) / parts); };
+    run(parts, invoke<decltype(part)>, &part, false);
   }
 
  private:
-  void run(int64_t count, void (*call)(const void*, int64_t), const void* context);
+  template <class Body>
+  static void invoke(const void* context, int64_t i) {
+    (*static_cast<const Body*>(context))(i);
+  }
+  void run(int64_t count, void (*call)(const void*, int64_t), const void* context, bool together);
   struct State;
   std::unique_ptr<State> state_;
 };

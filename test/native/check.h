@@ -39,7 +39,10 @@ struct Bench {
   }
 
   gn_device device(int threads) const {
-    return {std::make_shared<googlenet::ThreadPool>(threads), isa, block, ""};
+    gn_device device{};
+    device.pool = std::make_shared<googlenet::ThreadPool>(threads);
+    device.isa = isa, device.block = block;
+    return device;
   }
 
   gn_tensor tensor(int n, int c, int h, int w, bool planar = false) {

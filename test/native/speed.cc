@@ -105,12 +105,13 @@ void flat(googlenet::Isa isa, int threads) {
 
 void fork_join(int threads) {
   googlenet::ThreadPool pool(threads);
-  for (const int count : {threads, 64}) {
-    const double ms = milliseconds([&] {
-      for (int i = 0; i < 1000; i++) pool.parallel(count, [](int64_t) {});
-    });
-    std::printf("fork and join of %2d bodies          %8.3f us\n", count, ms);
-  }
+  const auto print = [](const char* what, double ms) { std::printf("%-34s %8.3f us\n", what, ms); };
+  print("fork and join, one body a thread", milliseconds([&] {
+          for (int i = 0; i < 1000; i++) pool.parallel(threads, [](int64_t) {});
+        }));
+  print("fork and join, ranges", milliseconds([&] {
+          for (int i = 0; i < 1000; i++) pool.ranges(1000, [](int64_t, int64_t) {});
+        }));
 }
 
 }  // namespace
