@@ -186,8 +186,8 @@ export interface DecodedImage {
 }
 
 export interface NativeModule {
-  version: string
-  onednnVersion: string
+  /** What the CPU backend stands on, with versions: 'oneDNN 3.7.2'. */
+  libraries: string
   Session: new (options: SessionOptions) => NativeSession
   Pipeline: new (options: PipelineOptions) => NativePipeline
   Cancel: new () => NativeCancel

@@ -129,6 +129,8 @@ typedef struct gn_device_options {
 typedef struct gn_backend {
   uint32_t version;  // GN_BACKEND_VERSION
   const char* name;  // "cpu", "cuda"
+  /** The libraries below it with their versions, for people: "oneDNN 3.7.2". */
+  const char* (*libraries)(void);
   gn_status (*open)(const gn_device_options* options, gn_device** device);
   void (*close)(gn_device* device);
   /** Channels per block of this device's layout, a run-time property of the processor. */

@@ -32,6 +32,14 @@ gn_status guarded(const Body& body) {
   }
 }
 
+const char* libraries() {
+  static const std::string text = [] {
+    const dnnl_version_t* v = dnnl_version();
+    return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
+  }();
+  return text.c_str();
+}
+
 gn_status open(const gn_device_options* options, gn_device** device) {
   return guarded([&] {
     auto made = std::make_unique<gn_device>();
@@ -40,10 +48,8 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->isa = effective_isa();
     made->block = block_of(made->isa);
     made->onednn = std::make_shared<Onednn>(*made);
-    const dnnl_version_t* version = dnnl_version();
     made->description = std::string("cpu, ") + isa_name(made->isa) + ", " + std::to_string(made->pool->threads()) +
-                        " threads, oneDNN " + std::to_string(version->major) + "." + std::to_string(version->minor) +
-                        "." + std::to_string(version->patch);
+                        " threads, " + libraries();
     *device = made.release();
   });
 }
@@ -109,6 +115,7 @@ int64_t kernel_bytes(const gn_device* device) { return device->onednn->weight_by
 const gn_backend kBackend{
     GN_BACKEND_VERSION,
     "cpu",
+    libraries,
     open,
     close,
     block,

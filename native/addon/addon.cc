@@ -1,0 +1,24 @@
+// The addon's names. Each class and function says more in its own file; lib/native.ts types them all.
+#include <napi.h>
+
+#include "addon/pipeline.h"
+#include "addon/session.h"
+#include "backend/registry.h"
+#include "core/threads.h"
+
+namespace googlenet::addon {
+
+static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  Session::define(env, exports);
+  Cancel::define(env, exports);
+  register_images(env, exports);
+  exports.Set("libraries", Napi::String::New(env, backend_named("cpu").libraries()));
+  exports.Set("availableCores", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+                return Napi::Number::New(info.Env(), available_cores());
+              }));
+  return exports;
+}
+
+NODE_API_MODULE(googlenet, initialize)
+
+}  // namespace googlenet::addon

@@ -1,0 +1,273 @@
+#include "addon/session.h"
+
+#include "addon/convert.h"
+#include "core/threads.h"
+#include "cpu/isa.h"
+#include "ops/op.h"
+
+namespace googlenet::addon {
+
+// Graph's errors must reach JavaScript with their code, from a member initialiser too.
+static Graph make_graph(const Napi::CallbackInfo& info) {
+  try {
+    if (!info[0].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "new Session(options) expects an object");
+    return Graph(to_rows(info[0].As<Napi::Object>().Get("layers")));
+  } catch (const Failure& failure) {
+    throw to_js_error(info.Env(), failure);
+  }
+}
+
+Session::Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info), graph_(make_graph(info)) {
+  try {
+    options_ = to_executor_options(info[0].As<Napi::Object>());
+    backend_named(options_.device);
+  } catch (const Failure& failure) {
+    throw to_js_error(info.Env(), failure);
+  }
+  worker_ = std::make_unique<Worker>(info.Env());
+}
+
+Executor& Session::executor() {
+  if (!executor_) {
+    executor_ = std::make_unique<Executor>(graph_, options_);
+    std::lock_guard lock(facts_);
+    description_ = executor_->device_description();
+  }
+  return *executor_;
+}
+
+template <class Body>
+Napi::Value Session::promised(const Napi::CallbackInfo& info, const Body& body) {
+  auto job = std::make_unique<Worker::Job>(info.Env());
+  const auto deferred = job->deferred;
+  try {
+    body(*job);
+  } catch (const Failure& failure) {
+    deferred.Reject(to_js_error(info.Env(), failure).Value());
+    return deferred.Promise();
+  }
+  job->work = [this, work = std::move(job->work)] {
+    work();
+    const MemoryReport report = executor().memory();
+    std::lock_guard lock(facts_);
+    memory_ = report;
+  };
+  return worker_->submit(info.Env(), std::move(job));
+}
+
+static void keep(Worker::Job& job, const Napi::Value& value) {
+  job.keep.push_back(Napi::Persistent(value.As<Napi::Object>()));
+}
+
+static void use_cancel(Worker::Job& job, const Napi::Value& value) {
+  if (value.IsObject()) job.cancel = Cancel::Unwrap(value.As<Napi::Object>())->flag;
+}
+
+// A typed array must not move or shrink while the worker reads it.
+static HostInput keep_input(Worker::Job& job, const std::string& name, const Napi::Value& value) {
+  HostInput input = to_host_input(name, value);
+  keep(job, value.As<Napi::Object>().Get("data"));
+  return input;
+}
+
+static void keep_labels(Worker::Job& job, const Napi::Value& value, RunRequest& request) {
+  if (value.IsUndefined()) return;
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array)
+    throw Failure(Code::INVALID_ARGUMENT, "labels must be an Int32Array");
+  const auto labels = value.As<Napi::Int32Array>();
+  request.labels = labels.Data();
+  request.label_count = int64_t(labels.ElementLength());
+  keep(job, value);
+}
+
+Napi::Value Session::initialize(const Napi::CallbackInfo& info) {
+  return promised(info, [&](Worker::Job& job) {
+    const auto seed = uint64_t(info[0].ToNumber().DoubleValue());
+    job.work = [this, seed] { executor().initialize(seed); };
+  });
+}
+
+Napi::Value Session::set_parameters(const Napi::CallbackInfo& info) {
+  return promised(info, [&](Worker::Job& job) {
+    const ParameterSet set = to_parameter_set(info[0]);
+    if (!info[1].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "setParameters expects tensors by name");
+    const auto object = info[1].As<Napi::Object>();
+    std::vector<HostInput> tensors;
+    for (const std::string& name : to_strings(object.GetPropertyNames(), "names")) {
+      tensors.push_back(keep_input(job, name, object.Get(name)));
+      if (tensors.back().format != GN_HOST_F32_NCHW)
+        throw Failure(Code::INVALID_ARGUMENT, "parameter '" + name + "' must be a Float32Array");
+    }
+    job.work = [this, set, tensors = std::move(tensors)] {
+      for (const HostInput& t : tensors)
+        executor().set_parameter(set, t.name, static_cast<const float*>(t.data), t.shape);
+    };
+  });
+}
+
+Napi::Value Session::get_parameters(const Napi::CallbackInfo& info) {
+  return promised(info, [&](Worker::Job& job) {
+    const ParameterSet set = to_parameter_set(info[0]);
+    std::vector<std::string> names = to_strings(info[1], "names");
+    if (info[1].IsUndefined())
+      for (const Parameter& parameter : graph_.parameters) names.push_back(parameter.name);
+    auto tensors = std::make_shared<std::vector<HostTensor>>();
+    job.work = [this, set, names, tensors] {
+      for (const std::string& name : names) tensors->push_back(executor().get_parameter(set, name));
+    };
+    job.result = [names, tensors](Napi::Env env) {
+      auto object = Napi::Object::New(env);
+      for (size_t i = 0; i < names.size(); i++) object.Set(names[i], to_js(env, (*tensors)[i]));
+      return object;
+    };
+  });
+}
+
+Napi::Value Session::step(const Napi::CallbackInfo& info) {
+  return promised(info, [&](Worker::Job& job) {
+    auto request = std::make_shared<RunRequest>();
+    std::string input;
+    for (const Node& node : graph_.nodes)
+      if (node.row.op == GN_INPUT) input = node.row.name;
+    request->inputs.push_back(keep_input(job, input, info[0]));
+    keep_labels(job, info[1], *request);
+    if (!info[2].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "step expects options");
+    const auto options = info[2].As<Napi::Object>();
+    const SgdOptions sgd = to_sgd_options(options);
+    request->step = options.Get("step").ToNumber().Uint32Value();
+    use_cancel(job, info[3]);
+    request->cancelled = job.cancel.get();
+    auto result = std::make_shared<StepResult>();
+    job.work = [this, request, sgd, result] { *result = executor().step(*request, sgd); };
+    job.result = [result](Napi::Env env) {
+      auto object = Napi::Object::New(env);
+      object.Set("loss", result->loss);
+      object.Set("gradientNorm", result->gradient_norm);
+      object.Set("losses", to_js(env, result->losses));
+      return object;
+    };
+  });
+}
+
+Napi::Value Session::run(const Napi::CallbackInfo& info) {
+  return promised(info, [&](Worker::Job& job) {
+    if (!info[0].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "run expects a request");
+    const auto object = info[0].As<Napi::Object>();
+    auto request = std::make_shared<RunRequest>();
+    const auto collect = [&](const char* key, std::vector<HostInput>& list) {
+      const Napi::Value value = object.Get(key);
+      if (!value.IsObject()) return;
+      const auto tensors = value.As<Napi::Object>();
+      for (const std::string& name : to_strings(tensors.GetPropertyNames(), key))
+        list.push_back(keep_input(job, name, tensors.Get(name)));
+    };
+    collect("inputs", request->inputs);
+    collect("gradients", request->gradients);
+    keep_labels(job, object.Get("labels"), *request);
+    request->training = object.Get("training").ToBoolean();
+    request->outputs = to_strings(object.Get("outputs"), "outputs");
+    request->input_gradients = to_strings(object.Get("inputGradients"), "inputGradients");
+    if (object.Has("step")) request->step = object.Get("step").ToNumber().Uint32Value();
+    use_cancel(job, info[1]);
+    request->cancelled = job.cancel.get();
+    auto result = std::make_shared<RunResult>();
+    job.work = [this, request, result] { *result = executor().run(*request); };
+    job.result = [result](Napi::Env env) {
+      const auto tensors = [&](const std::map<std::string, HostTensor>& map) {
+        auto by_name = Napi::Object::New(env);
+        for (const auto& [name, tensor] : map) by_name.Set(name, to_js(env, tensor));
+        return by_name;
+      };
+      auto answer = Napi::Object::New(env);
+      answer.Set("outputs", tensors(result->outputs));
+      answer.Set("inputGradients", tensors(result->input_gradients));
+      answer.Set("losses", to_js(env, result->losses));
+      return answer;
+    };
+  });
+}
+
+Napi::Value Session::profile(const Napi::CallbackInfo& info) {
+  return promised(info, [&](Worker::Job& job) {
+    const int batch = info[0].ToNumber().Int32Value();
+    const bool training = info[1].ToBoolean();
+    if (batch < 1) throw Failure(Code::INVALID_ARGUMENT, "the batch size must be positive");
+    auto reports = std::make_shared<std::vector<KernelReport>>();
+    job.work = [this, batch, training, reports] { *reports = executor().profile(batch, training); };
+    job.result = [reports](Napi::Env env) {
+      static constexpr const char* kDirections[] = {"forward", "backward data", "backward weights"};
+      auto list = Napi::Array::New(env, reports->size());
+      for (size_t i = 0; i < reports->size(); i++) {
+        const KernelReport& report = (*reports)[i];
+        auto entry = Napi::Object::New(env);
+        entry.Set("name", report.name);
+        entry.Set("op", op_name(report.op));
+        entry.Set("direction", kDirections[report.direction]);
+        entry.Set("implementation", report.implementation);
+        entry.Set("macs", double(report.macs));
+        entry.Set("milliseconds", report.milliseconds);
+        list.Set(uint32_t(i), entry);
+      }
+      return list;
+    };
+  });
+}
+
+Napi::Value Session::describe(const Napi::CallbackInfo& info) { return describe_graph(info.Env(), graph_); }
+
+Napi::Value Session::memory(const Napi::CallbackInfo& info) {
+  std::lock_guard lock(facts_);
+  auto object = Napi::Object::New(info.Env());
+  object.Set("parameters", double(memory_.parameters));
+  object.Set("arena", double(memory_.arena));
+  object.Set("scratch", double(memory_.scratch));
+  object.Set("kernels", double(memory_.kernels));
+  return object;
+}
+
+Napi::Value Session::dispose(const Napi::CallbackInfo& info) {
+  if (disposed_.IsEmpty()) {
+    const Napi::Promise promise = worker_->close(info.Env(), [this] {
+      executor_.reset();
+      std::lock_guard lock(facts_);
+      memory_ = {};
+    });
+    disposed_ = Napi::Persistent(promise.As<Napi::Object>());
+  }
+  return disposed_.Value();
+}
+
+Napi::Value Session::threads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), options_.threads ? options_.threads : available_cores());
+}
+Napi::Value Session::device_description(const Napi::CallbackInfo& info) {
+  std::lock_guard lock(facts_);
+  return Napi::String::New(info.Env(), description_);
+}
+Napi::Value Session::isa(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), isa_name(effective_isa()));
+}
+
+void Session::define(Napi::Env env, Napi::Object exports) {
+  exports.Set("Session", DefineClass(env, "Session",
+                                     {
+                                         InstanceMethod<&Session::describe>("describe"),
+                                         InstanceMethod<&Session::initialize>("initialize"),
+                                         InstanceMethod<&Session::set_parameters>("setParameters"),
+                                         InstanceMethod<&Session::get_parameters>("getParameters"),
+                                         InstanceMethod<&Session::step>("step"),
+                                         InstanceMethod<&Session::run>("run"),
+                                         InstanceMethod<&Session::profile>("profile"),
+                                         InstanceMethod<&Session::memory>("memory"),
+                                         InstanceMethod<&Session::dispose>("dispose"),
+                                         InstanceAccessor<&Session::threads>("threads"),
+                                         InstanceAccessor<&Session::device_description>("deviceDescription"),
+                                         InstanceAccessor<&Session::isa>("isa"),
+                                     }));
+}
+
+void Cancel::define(Napi::Env env, Napi::Object exports) {
+  exports.Set("Cancel", DefineClass(env, "Cancel", {InstanceMethod<&Cancel::cancel>("cancel")}));
+}
+
+}  // namespace googlenet::addon

@@ -1,0 +1,60 @@
+// The JavaScript class Session: one network on one device, served by one native thread. lib/native.ts types it.
+#pragma once
+#include <napi.h>
+
+#include <memory>
+
+#include "addon/worker.h"
+#include "core/executor.h"
+
+namespace googlenet::addon {
+
+class Session : public Napi::ObjectWrap<Session> {
+ public:
+  static void define(Napi::Env env, Napi::Object exports);
+  explicit Session(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value describe(const Napi::CallbackInfo& info);
+  Napi::Value initialize(const Napi::CallbackInfo& info);
+  Napi::Value set_parameters(const Napi::CallbackInfo& info);
+  Napi::Value get_parameters(const Napi::CallbackInfo& info);
+  Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value profile(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  Napi::Value threads(const Napi::CallbackInfo& info);
+  Napi::Value device_description(const Napi::CallbackInfo& info);
+  Napi::Value isa(const Napi::CallbackInfo& info);
+
+  /** Runs body, turning a Failure into a rejected promise, so that every method answers with a promise. */
+  template <class Body>
+  Napi::Value promised(const Napi::CallbackInfo& info, const Body& body);
+  Executor& executor();  // on the worker: made at its first use
+
+  Graph graph_;
+  Executor::Options options_;
+  std::unique_ptr<Executor> executor_;
+  std::mutex facts_;
+  std::string description_;
+  MemoryReport memory_{};
+  Napi::ObjectReference disposed_;
+  std::unique_ptr<Worker> worker_;  // last: its thread uses what stands above
+};
+
+/** Cancel: lets JavaScript stop a call between two steps of the network. */
+class Cancel : public Napi::ObjectWrap<Cancel> {
+ public:
+  static void define(Napi::Env env, Napi::Object exports);
+  explicit Cancel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Cancel>(info) {}
+  CancelFlag flag = std::make_shared<std::atomic<bool>>(false);
+
+ private:
+  Napi::Value cancel(const Napi::CallbackInfo& info) {
+    flag->store(true);
+    return info.Env().Undefined();
+  }
+};
+
+}  // namespace googlenet::addon

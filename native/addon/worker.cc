@@ -1,0 +1,112 @@
+#include "addon/worker.h"
+
+#include "addon/convert.h"
+
+namespace googlenet::addon {
+
+Worker::Worker(Napi::Env env) : env_(env) {
+  done_ = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "googlenet", 0, 1);
+  done_.Unref(env);
+  // Runs before the environment's objects are finalized: at exit, in worker.terminate(), on an uncaught error.
+  napi_add_env_cleanup_hook(env, [](void* self) { static_cast<Worker*>(self)->stop(); }, this);
+  thread_ = std::thread([this] { loop(); });
+}
+
+Worker::~Worker() {
+  napi_remove_env_cleanup_hook(env_, [](void* self) { static_cast<Worker*>(self)->stop(); }, this);
+  stop();
+}
+
+void Worker::stop() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    if (running_) running_->store(true);
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) {
+    thread_.join();
+    done_.Release();
+  }
+}
+
+void Worker::loop() {
+  for (;;) {
+    std::unique_ptr<Job> job;
+    {
+      std::unique_lock lock(mutex_);
+      running_ = nullptr;
+      wake_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+      if (stopping_) return;
+      job = std::move(waiting_.front());
+      waiting_.pop_front();
+      running_ = job->cancel;
+    }
+    try {
+      job->work();
+    } catch (const Failure& failure) {
+      job->failure.emplace(failure);
+    } catch (const std::bad_alloc&) {
+      job->failure.emplace(Code::OUT_OF_MEMORY, "memory could not be allocated");
+    } catch (const std::exception& error) {
+      job->failure.emplace(Code::INTERNAL, error.what());
+    }
+    Job* raw = job.release();
+    const auto status = done_.NonBlockingCall(raw, [this](Napi::Env env, Napi::Function, Job* finished) {
+      std::unique_ptr<Job> owned(finished);
+      if (env) finish(env, *owned);
+    });
+    if (status != napi_ok) return;  // the environment is going away, and raw's handles with it
+  }
+}
+
+void Worker::finish(Napi::Env env, Job& job) {
+  Napi::HandleScope scope(env);
+  if (--pending_ == 0) done_.Unref(env);
+  job.keep.clear();
+  if (job.failure) {
+    job.deferred.Reject(to_js_error(env, *job.failure).Value());
+    return;
+  }
+  try {
+    job.deferred.Resolve(job.result ? job.result(env) : env.Undefined());
+  } catch (const Napi::Error& error) {
+    job.deferred.Reject(error.Value());
+  } catch (const std::exception& error) {
+    job.deferred.Reject(to_js_error(env, Code::INTERNAL, error.what()).Value());
+  }
+}
+
+Napi::Promise Worker::submit(Napi::Env env, std::unique_ptr<Job> job) {
+  const Napi::Promise promise = job->deferred.Promise();
+  if (closed_) {
+    job->deferred.Reject(to_js_error(env, Code::DISPOSED, "the model has been disposed of").Value());
+    return promise;
+  }
+  if (pending_++ == 0) done_.Ref(env);
+  {
+    std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(job));
+  }
+  wake_.notify_one();
+  return promise;
+}
+
+Napi::Promise Worker::close(Napi::Env env, std::function<void()> last) {
+  std::deque<std::unique_ptr<Job>> rejected;
+  {
+    std::lock_guard lock(mutex_);
+    rejected.swap(waiting_);
+  }
+  for (auto& job : rejected) {
+    job->failure.emplace(Code::DISPOSED, "the model was disposed of before this call's turn came");
+    finish(env, *job);
+  }
+  auto job = std::make_unique<Job>(env);
+  job->work = std::move(last);
+  const Napi::Promise promise = submit(env, std::move(job));
+  closed_ = true;
+  return promise;
+}
+
+}  // namespace googlenet::addon

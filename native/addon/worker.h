@@ -1,0 +1,59 @@
+// One native thread that serves jobs in order, and the promises that wait for them. A job's work runs on the thread;
+// its result is made on the JavaScript thread. The event loop stays alive while a promise is pending, no longer.
+#pragma once
+#include <napi.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "core/status.h"
+
+namespace googlenet::addon {
+
+using CancelFlag = std::shared_ptr<std::atomic<bool>>;
+
+class Worker {
+ public:
+  struct Job {
+    explicit Job(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
+    Napi::Promise::Deferred deferred;
+    std::function<void()> work;
+    std::function<Napi::Value(Napi::Env)> result;  // none: undefined
+    CancelFlag cancel = std::make_shared<std::atomic<bool>>(false);
+    std::vector<Napi::ObjectReference> keep;  // JavaScript memory that work reads
+    std::optional<Failure> failure;
+  };
+
+  explicit Worker(Napi::Env env);
+  /** Cancels what runs and waits for the thread. */
+  ~Worker();
+
+  Napi::Promise submit(Napi::Env env, std::unique_ptr<Job> job);
+  /** Rejects the jobs that wait (DISPOSED), lets the running one end, then runs `last` on the thread and ends it. */
+  Napi::Promise close(Napi::Env env, std::function<void()> last);
+  bool closed() const { return closed_; }
+
+ private:
+  void loop();
+  void finish(Napi::Env env, Job& job);
+  void stop();
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::unique_ptr<Job>> waiting_;
+  CancelFlag running_;
+  bool stopping_ = false, closed_ = false;
+  int pending_ = 0;  // promises; JavaScript thread only
+  Napi::Env env_;
+  Napi::ThreadSafeFunction done_;
+  std::thread thread_;
+};
+
+}  // namespace googlenet::addon
