@@ -91,13 +91,4 @@ export interface LossRow extends Row {
   src: string
   weight: number
 }
-export type LayerRow =
-  | InputRow
-  | ConvRow
-  | PoolRow
-  | LrnRow
-  | ConcatRow
-  | DropoutRow
-  | LinearRow
-  | SoftmaxRow
-  | LossRow
+export type LayerRow = InputRow | ConvRow | PoolRow | LrnRow | ConcatRow | DropoutRow | LinearRow | SoftmaxRow | LossRow

@@ -1,0 +1,28 @@
+/** The public names of the package. */
+export { type AugmentPolicy, policies } from './data/augment.js'
+export { ImageFolder, type LabelledImage, type OpenOptions } from './data/dataset.js'
+export { type LoadedBatch, Loader, type LoaderOptions } from './data/loader.js'
+export { type Device, type DeviceInfo, devices } from './device.js'
+export { AbortError, type ErrorCode, GoogLeNetError } from './errors.js'
+export type { Crops } from './model/crops.js'
+export type { EvaluateOptions } from './model/evaluate.js'
+export type { Dropout, NetworkOptions } from './model/googlenet.js'
+export type { Batch, BatchImages, ImageInput, ImageTensor, RgbImage } from './model/images.js'
+export { GoogLeNet } from './model/model.js'
+export type {
+  CreateOptions,
+  FeatureOptions,
+  Features,
+  Guess,
+  ModelOptions,
+  PredictOptions,
+  StepOptions,
+  StepOutcome,
+  Summary,
+} from './model/model-options.js'
+export type { LayerInfo } from './native.js'
+export type { CheckpointEvent, EpochEvent, FitEvent, SkipEvent, StepEvent } from './train/events.js'
+export type { FitOptions } from './train/fit-options.js'
+export type { Evaluation } from './train/metrics.js'
+export { type Optimizer, type SgdOptions, sgd } from './train/optimizer.js'
+export { type Run, type Schedule, schedules } from './train/schedule.js'

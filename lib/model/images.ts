@@ -1,0 +1,131 @@
+/**
+ * From what users pass to what the network reads: images of any kind are decoded, warped and cropped like Caffe's
+ * evaluation data (warp to 256/224 of the input, centre crop, BGR minus mean), batches are checked.
+ */
+import { readFile } from 'node:fs/promises'
+import { policies } from '../data/augment.js'
+import { decodeWithSharp } from '../data/chunk.js'
+import { fromNative, GoogLeNetError } from '../errors.js'
+import { type DecodedImage, type NativeInput, native } from '../native.js'
+import { invalid } from '../options.js'
+
+/** RGB bytes, (H,W,3). */
+export interface RgbImage {
+  data: Uint8Array
+  width: number
+  height: number
+}
+/** A path, an encoded file (JPEG natively, other formats by sharp) or pixels. */
+export type ImageInput = string | Uint8Array | RgbImage
+
+/**
+ * A batch of inputs: bytes are (N,H,W,3) RGB, floats are (N,3,H,W) and taken as they are (BGR minus mean). Without
+ * a shape the length must divide by that of one image.
+ */
+export type ImageTensor = Float32Array | { data: Uint8Array | Float32Array; shape?: readonly number[] }
+export type BatchImages = ImageTensor | Uint8Array
+
+export interface Batch {
+  images: BatchImages
+  /** One class index per image. */
+  labels: ArrayLike<number>
+}
+
+/** @throws GOOGLENET_ERR_INVALID_SHAPE */
+export function toInput(images: BatchImages, size: number): NativeInput {
+  const { data, shape: given } = ArrayBuffer.isView(images) ? { data: images, shape: undefined } : images
+  const bytes = data instanceof Uint8Array
+  if (!bytes && !(data instanceof Float32Array)) throw invalid('images', 'a Uint8Array or a Float32Array', data)
+  const form = bytes ? `uint8 (N, ${size}, ${size}, 3)` : `float32 (N, 3, ${size}, ${size})`
+  const one = bytes ? [size, size, 3] : [3, size, size]
+  const count = given?.[0] ?? data.length / (3 * size * size)
+  const shape = [count, ...one]
+  const fits = Number.isInteger(count) && count > 0 && data.length === count * 3 * size * size
+  if (!fits || (given && String(given) !== String(shape))) {
+    const got = given ? `shape (${given.join(', ')}) with ${data.length} values` : `${data.length} values`
+    throw new GoogLeNetError('GOOGLENET_ERR_INVALID_SHAPE', `images: expected ${form}, got ${got}`)
+  }
+  return { data, shape }
+}
+
+/** @throws GOOGLENET_ERR_INVALID_SHAPE, GOOGLENET_ERR_LABEL_OUT_OF_RANGE */
+export function toLabels(labels: ArrayLike<number>, count: number, classes: number): Int32Array {
+  if (labels?.length !== count) {
+    const got = labels?.length ?? 'none'
+    throw new GoogLeNetError('GOOGLENET_ERR_INVALID_SHAPE', `labels: expected ${count}, one per image, got ${got}`)
+  }
+  return Int32Array.from(labels, (label, index) => {
+    if (Number.isInteger(label) && label >= 0 && label < classes) return label
+    throw invalid(`labels[${index}]`, `a class from 0 to ${classes - 1}`, label, 'GOOGLENET_ERR_LABEL_OUT_OF_RANGE')
+  })
+}
+
+export function isTensor(value: unknown): value is ImageTensor {
+  return value instanceof Float32Array || (typeof value === 'object' && value !== null && 'shape' in value)
+}
+
+/**
+ * Decodes to RGB; the orientation tag is ignored, as Caffe does.
+ *
+ * @throws GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_FILE_READ, GOOGLENET_ERR_IMAGE_DECODE
+ */
+export async function decodeImage(image: ImageInput): Promise<DecodedImage> {
+  if (typeof image === 'string') return decodeBytes(await readImage(image), image)
+  if (image instanceof Uint8Array) return decodeBytes(image, 'image')
+  const { data, width, height } = image ?? {}
+  if (!(data instanceof Uint8Array) || !Number.isInteger(width) || !Number.isInteger(height)) {
+    throw invalid('image', 'a path, an encoded Uint8Array or { data: Uint8Array, width, height }', image)
+  }
+  if (width < 1 || height < 1 || data.length !== width * height * 3) {
+    const message = `image: expected ${width} x ${height} x 3 = ${width * height * 3} bytes of RGB, got ${data.length}`
+    throw new GoogLeNetError('GOOGLENET_ERR_INVALID_SHAPE', message)
+  }
+  return { data, width, height }
+}
+
+async function readImage(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (cause) {
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    const code = missing ? 'GOOGLENET_ERR_FILE_NOT_FOUND' : 'GOOGLENET_ERR_FILE_READ'
+    throw new GoogLeNetError(code, `image ${path}: ${missing ? 'no such file' : (cause as Error).message}`, { cause })
+  }
+}
+
+async function decodeBytes(encoded: Uint8Array, name: string): Promise<DecodedImage> {
+  try {
+    if (encoded[0] === 0xff && encoded[1] === 0xd8) return await native().decodeJpeg(encoded)
+    return await decodeWithSharp(encoded)
+  } catch (error) {
+    const cause = fromNative(error) as Error
+    if (cause instanceof GoogLeNetError && cause.code !== 'GOOGLENET_ERR_IMAGE_DECODE') throw cause
+    throw new GoogLeNetError('GOOGLENET_ERR_IMAGE_DECODE', `${name}: ${cause.message}`, { cause })
+  }
+}
+
+/** Decodes and crops for inference: (N,3,size,size), BGR minus mean. */
+export async function prepare(
+  images: readonly ImageInput[],
+  size: number,
+  resize: 'warp' | 'short' | 'none',
+): Promise<Float32Array> {
+  const policy = policies.evaluate({ size, mode: resize })
+  const values = new Float32Array(images.length * 3 * size * size)
+  await Promise.all(
+    images.map(async (image, index) => {
+      const decoded = await decodeImage(image)
+      values.set(native().augment(decoded, policy, 0, 0, 0), index * 3 * size * size)
+    }),
+  )
+  return values
+}
+
+/** Cuts a count into pieces of 8 and then powers of two, so that few plans exist and memory stays bounded. */
+export function* microBatches(count: number): Generator<{ start: number; count: number }> {
+  for (let start = 0, size = 8; start < count; ) {
+    while (size > count - start) size /= 2
+    yield { start, count: size }
+    start += size
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * From a weight file to a model: the network's options come from the file's description or, for foreign files, from
+ * the shapes of its tensors; options the caller gives win. Tensors that cannot be kept then start afresh: the
+ * classifiers for another number of classes, the heads' first layer for another input size, absent heads.
+ */
+import { loadModelFile } from '../weights/checkpoint.js'
+import { type ExpectedTensor, matchTensors } from '../weights/match.js'
+import type { TensorMap } from '../weights/safetensors.js'
+import { CLASSIFIERS, type NetworkOptions } from './googlenet.js'
+
+export interface LoadedNetwork {
+  options: NetworkOptions & { seed?: number }
+  /** None when the classes are others than the file's. */
+  labels: readonly string[]
+  /** The file's tensors for a network with these parameters. */
+  match(expected: readonly ExpectedTensor[]): TensorMap
+}
+
+const HEADS = /^(loss1|loss2)\//
+const NETWORK_KEYS = ['classes', 'inputSize', 'width', 'auxiliary', 'block', 'dropout', 'filler'] as const
+
+/** @throws GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_INVALID_FILE; match: GOOGLENET_ERR_WEIGHTS_MISMATCH */
+export async function openNetwork(
+  path: string,
+  given: NetworkOptions & { seed?: number },
+  signal?: AbortSignal,
+): Promise<LoadedNetwork> {
+  const file = await loadModelFile(path, { signal })
+  const known = { ...guessOptions(file.weights), ...(file.model as NetworkOptions & { seed?: number }) }
+  const options: NetworkOptions & { seed?: number } = { seed: known.seed }
+  for (const key of NETWORK_KEYS) Object.assign(options, { [key]: given[key] ?? known[key] })
+  options.seed = given.seed ?? known.seed
+
+  const otherClasses = options.classes !== known.classes
+  const otherSize = (options.inputSize ?? 224) !== (known.inputSize ?? 224)
+  const hasHeads = [...file.weights.keys()].some((name) => HEADS.test(name))
+  const fresh = (name: string) =>
+    (otherClasses && CLASSIFIERS.some((classifier) => name.startsWith(`${classifier}.`))) ||
+    (otherSize && /^loss[12]\/fc\./.test(name)) ||
+    (!hasHeads && HEADS.test(name))
+  const kept = new Map([...file.weights].filter(([name]) => !fresh(name)))
+  return {
+    options,
+    labels: otherClasses ? [] : (file.labels ?? []),
+    match: (expected) =>
+      matchTensors(expected, kept, {
+        allowMissing: fresh,
+        ignore: (name) => options.auxiliary === false && HEADS.test(name),
+      }),
+  }
+}
+
+/** What a file without a description says by its tensors. */
+function guessOptions(weights: TensorMap): NetworkOptions {
+  const outputs = (layer: string) => weights.get(`${layer}.weight`)?.shape[0]
+  const first = outputs('conv1/7x7_s2')
+  return {
+    classes: outputs('loss3/classifier') ?? 1000,
+    width: first ? first / 64 : 1,
+    block: outputs('inception_3a/3x3') && !outputs('inception_3a/3x3_reduce') ? 'naive' : 'reduced',
+    auxiliary: outputs('loss1/classifier') !== undefined,
+  }
+}

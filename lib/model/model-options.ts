@@ -1,0 +1,96 @@
+/**
+ * What a model is created with and what its calls take and return; the checks and defaults of creation.
+ */
+import type { Device } from '../device.js'
+import type { LayerInfo } from '../native.js'
+import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid } from '../options.js'
+import type { Optimizer } from '../train/optimizer.js'
+import type { NetworkOptions } from './googlenet.js'
+
+export interface CreateOptions extends NetworkOptions {
+  /** Default 'auto'. 'cuda' throws when there is none; 'auto' falls back, see `deviceReason`. */
+  device?: Device
+  /** Default 'f32', the only one the processor computes in. */
+  precision?: 'f32' | 'bf16'
+  /** Default: all that affinity and cgroup quota allow. */
+  threads?: number
+  /** Drives initialisation and dropout; the data has its own in fit(). Default 1. */
+  seed?: number
+  /** Names of the classes. */
+  labels?: readonly string[]
+}
+/** The options with their defaults filled in, as they are saved with the weights. */
+export type ModelOptions = Required<Omit<NetworkOptions, 'dropout'>> & {
+  dropout: { main: number; auxiliary: number }
+  seed: number
+}
+export interface Abortable {
+  signal?: AbortSignal
+}
+export interface StepOptions extends Abortable {
+  /** Default sgd(). */
+  optimizer?: Optimizer
+  /** Wins over the optimizer's rate. */
+  rate?: number
+  /** Parameter names that stay as they are. */
+  frozen?: readonly string[]
+}
+export interface StepOutcome {
+  /** Weighted total of main and auxiliary losses, mean over the batch. */
+  loss: number
+  /** Right answers of the main head. */
+  correct: number
+  /** By head: loss1/loss1, loss2/loss2, loss3/loss3. */
+  losses: Record<string, { loss: number; correct: number }>
+  /** Global L2 norm before clipping. */
+  gradientNorm: number
+}
+export interface Guess {
+  label: string
+  index: number
+  probability: number
+}
+export interface PredictOptions extends Abortable {
+  /** Guesses per image. Default 5. */
+  top?: number
+  /** How images are brought to size before the centre crop. Default 'warp', as Caffe. */
+  resize?: 'warp' | 'short' | 'none'
+}
+export type FeatureOptions = Omit<PredictOptions, 'top'>
+export interface Features {
+  /** (N, C, H, W) */
+  shape: readonly number[]
+  data: Float32Array
+}
+export interface Summary {
+  layers: LayerInfo[]
+  /** Weights and biases used at inference. */
+  parameters: number
+  /** Those of the auxiliary heads included. */
+  trainingParameters: number
+  /** Multiply-accumulates of one image at inference. */
+  macs: number
+}
+
+export const CREATE_KEYS = [
+  ...['classes', 'inputSize', 'width', 'auxiliary', 'dropout', 'block', 'filler'],
+  ...['device', 'precision', 'threads', 'seed', 'labels'],
+]
+
+/** Checks the options that describe the network and fills in the defaults. */
+export function resolveOptions(given: CreateOptions): ModelOptions {
+  const { auxiliary = true, dropout = {} } = given
+  if (typeof auxiliary !== 'boolean') throw invalid('auxiliary', 'true or false', auxiliary)
+  checkKnown('dropout', dropout, ['main', 'auxiliary'])
+  const ratio = (name: string, value: number) => checkNumber(`dropout.${name}`, value, { max: 0.99 })
+  return {
+    classes: checkInteger('classes', given.classes ?? 1000, { min: 2, max: 1_000_000 }),
+    inputSize: checkInteger('inputSize', given.inputSize ?? 224, { min: 1, max: 4096 }),
+    width: checkNumber('width', given.width ?? 1, { min: 0.01, max: 16 }),
+    auxiliary,
+    dropout: { main: ratio('main', dropout.main ?? 0.4), auxiliary: ratio('auxiliary', dropout.auxiliary ?? 0.7) },
+    block: checkOneOf('block', given.block ?? 'reduced', ['reduced', 'naive']),
+    filler: checkOneOf('filler', given.filler ?? 'xavier', ['xavier', 'msra']),
+    seed: checkInteger('seed', given.seed ?? 1, { max: 2 ** 32 - 1 }),
+  }
+}

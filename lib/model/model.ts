@@ -1,0 +1,297 @@
+/**
+ * GoogLeNet as users hold it: create or load one, train it step by step or with fit(), classify, read features,
+ * save, dispose. The work happens on the native session's own thread; every heavy call returns a promise, takes
+ * `{ signal }` and stops at the next step with an AbortError.
+ */
+import { IMAGENET_MEAN } from '../data/augment.js'
+import type { ImageFolder } from '../data/dataset.js'
+import { chooseDevice } from '../device.js'
+import { fromNative, GoogLeNetError } from '../errors.js'
+import { cancellable, DisposeGuard } from '../lifetime.js'
+import { type LayerInfo, type NativeSession, type NativeTensor, native, type ParameterSet } from '../native.js'
+import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid, nearest } from '../options.js'
+import type { FitEvent } from '../train/events.js'
+import type { Evaluation } from '../train/metrics.js'
+import { topClasses } from '../train/metrics.js'
+import { sgd } from '../train/optimizer.js'
+import { type FitOptions, train } from '../train/trainer.js'
+import { saveModel } from '../weights/checkpoint.js'
+import type { TensorMap } from '../weights/safetensors.js'
+import { type EvaluateOptions, evaluate } from './evaluate.js'
+import { googlenet, MAIN_LOSS, PROBABILITIES } from './googlenet.js'
+import {
+  type Batch,
+  type ImageInput,
+  type ImageTensor,
+  isTensor,
+  microBatches,
+  prepare,
+  toInput,
+  toLabels,
+} from './images.js'
+import { labelOf } from './labels.js'
+import { openNetwork } from './load.js'
+import {
+  type Abortable,
+  CREATE_KEYS,
+  type CreateOptions,
+  type FeatureOptions,
+  type Features,
+  type Guess,
+  type ModelOptions,
+  type PredictOptions,
+  resolveOptions,
+  type StepOptions,
+  type StepOutcome,
+  type Summary,
+} from './model-options.js'
+
+export class GoogLeNet {
+  readonly options: Readonly<ModelOptions>
+  readonly device: 'cpu'
+  readonly deviceReason: string
+  readonly threads: number
+  /** Names of the classes, empty when they have none. */
+  readonly labels: readonly string[]
+  readonly #session: NativeSession
+  readonly #guard: DisposeGuard
+  readonly #blobs: ReadonlyMap<string, LayerInfo>
+  #steps = 0
+
+  private constructor(given: CreateOptions) {
+    checkKnown('GoogLeNet', given, CREATE_KEYS)
+    const { device, deviceReason } = chooseDevice(given.device)
+    if (checkOneOf('precision', given.precision ?? 'f32', ['f32', 'bf16']) === 'bf16') {
+      throw new GoogLeNetError(
+        'GOOGLENET_ERR_UNSUPPORTED',
+        `precision 'bf16' is not supported on device '${device}' by this version: use 'f32'`,
+      )
+    }
+    const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
+    this.options = resolveOptions(given)
+    const { classes } = this.options
+    this.labels = [...(given.labels ?? [])]
+    if (this.labels.length > 0 && this.labels.length !== classes) {
+      throw invalid('labels', `${classes} names, one per class`, this.labels)
+    }
+    const layers = googlenet(this.options)
+    try {
+      this.#session = new (native().Session)({ layers, threads, device, seed: this.options.seed, mean: IMAGENET_MEAN })
+    } catch (error) {
+      throw fromNative(error)
+    }
+    this.device = device
+    this.deviceReason = deviceReason
+    this.threads = this.#session.threads
+    this.#guard = new DisposeGuard('model', () => this.#session.dispose())
+    this.#blobs = new Map(this.#session.describe().layers.map((layer) => [layer.name, layer]))
+  }
+
+  /**
+   * A network with fresh weights (Caffe's fillers).
+   *
+   * @throws GOOGLENET_ERR_UNKNOWN_OPTION, GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_DEVICE_UNAVAILABLE,
+   * GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_OUT_OF_MEMORY, GOOGLENET_ERR_NATIVE_NOT_FOUND
+   */
+  static async create(options: CreateOptions = {}): Promise<GoogLeNet> {
+    const model = new GoogLeNet(options)
+    await model.#call(() => model.#session.initialize(model.options.seed))
+    return model
+  }
+
+  /**
+   * Weights from .safetensors (ours or with Caffe's names) or .caffemodel, with the network they describe. Options
+   * win over the file: other `classes` start with fresh classifiers (fine-tuning); `auxiliary: true` adds fresh
+   * heads to a file without them.
+   *
+   * @throws GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_INVALID_FILE, GOOGLENET_ERR_WEIGHTS_MISMATCH and as create()
+   */
+  static async load(path: string, options: CreateOptions & Abortable = {}): Promise<GoogLeNet> {
+    const { signal, ...given } = options
+    checkKnown('GoogLeNet.load', given, CREATE_KEYS)
+    const file = await openNetwork(path, given, signal)
+    const model = await GoogLeNet.create({ labels: file.labels, ...given, ...file.options })
+    try {
+      await model.setParameters('weights', file.match(model.#session.describe().parameters))
+      return model
+    } catch (error) {
+      await model.dispose()
+      throw error
+    }
+  }
+
+  get classes(): number {
+    return this.options.classes
+  }
+
+  /** Updates made so far. */
+  get steps(): number {
+    return this.#steps
+  }
+
+  /**
+   * Forward, backward and update with one batch. Aborted before the update, nothing has changed.
+   *
+   * @throws GOOGLENET_ERR_INVALID_SHAPE, GOOGLENET_ERR_LABEL_OUT_OF_RANGE, GOOGLENET_ERR_NOT_FINITE (the weights
+   * stay as they were), GOOGLENET_ERR_DISPOSED; AbortError
+   */
+  async step(batch: Batch, options: StepOptions = {}): Promise<StepOutcome> {
+    checkKnown('step', options, ['optimizer', 'rate', 'frozen', 'signal'])
+    const { optimizer = sgd(), frozen = [], signal } = options
+    const { momentum, weightDecay, clip } = optimizer
+    const rate = checkNumber('rate', options.rate ?? optimizer.rate)
+    const input = toInput(batch.images, this.options.inputSize)
+    const labels = toLabels(batch.labels, input.shape[0]!, this.classes)
+    const update = { rate, momentum, weightDecay, clip, step: this.#steps, frozen }
+    const result = await this.#call((cancel) => this.#session.step(input, labels, update, cancel), signal)
+    this.#steps++
+    return { ...result, correct: result.losses[MAIN_LOSS]!.correct }
+  }
+
+  /** Trains over a dataset; see FitOptions. Leaving the loop stops the run after its current step. */
+  fit(data: ImageFolder, options: FitOptions = {}): AsyncGenerator<FitEvent, void, undefined> {
+    this.#guard.check()
+    return train(this, data, options)
+  }
+
+  /** The most probable classes, best first: of one image a list, of several images a list of lists. */
+  predict(image: ImageInput, options?: PredictOptions): Promise<Guess[]>
+  predict(images: readonly ImageInput[] | ImageTensor, options?: PredictOptions): Promise<Guess[][]>
+  async predict(images: ImageInput | readonly ImageInput[] | ImageTensor, options: PredictOptions = {}) {
+    checkKnown('predict', options, ['top', 'signal', 'resize'])
+    const { top = 5, ...rest } = options
+    checkInteger('top', top, { min: 1 })
+    const { data, shape } = await this.features(images, PROBABILITIES, rest)
+    const guesses = Array.from({ length: shape[0]! }, (_, row) => {
+      const probabilities = data.subarray(row * this.classes, (row + 1) * this.classes)
+      return topClasses(probabilities, top).map((index) => ({
+        label: labelOf(this.labels, index),
+        index,
+        probability: probabilities[index]!,
+      }))
+    })
+    return Array.isArray(images) || isTensor(images) ? guesses : guesses[0]!
+  }
+
+  /**
+   * Values of a blob at inference, for one image or many: 'pool5/7x7_s1', 'inception_4a/output', 'prob', …
+   *
+   * @throws GOOGLENET_ERR_INVALID_ARGUMENT for an unknown blob, and what decoding the images throws
+   */
+  async features(
+    images: ImageInput | readonly ImageInput[] | ImageTensor,
+    blob: string,
+    options: FeatureOptions = {},
+  ): Promise<Features> {
+    checkKnown('features', options, ['signal', 'resize'])
+    const { signal, resize = 'warp' } = options
+    const size = this.options.inputSize
+    const [c, h, w] = this.#blobShape(blob)
+    const tensor = isTensor(images) ? toInput(images, size) : undefined
+    const list = tensor ? [] : Array.isArray(images) ? images : [images]
+    const total = tensor?.shape[0] ?? list.length
+    const values = new Float32Array(total * c * h * w)
+    for (const { start, count } of microBatches(total)) {
+      const data = tensor
+        ? tensor.data.subarray(start * 3 * size * size, (start + count) * 3 * size * size)
+        : await prepare(list.slice(start, start + count), size, resize)
+      const request = {
+        inputs: { data: { data, shape: shapeOf(data, count, size) } },
+        training: false,
+        outputs: [blob],
+      }
+      const { outputs } = await this.#call((cancel) => this.#session.run(request, cancel), signal)
+      values.set(outputs[blob]!.data, start * c * h * w)
+    }
+    return { shape: [total, c, h, w], data: values }
+  }
+
+  /** Top-1, top-5 and loss over a dataset. */
+  evaluate(data: ImageFolder, options: EvaluateOptions = {}): Promise<Evaluation> {
+    this.#guard.check()
+    return evaluate([this], data, options)
+  }
+
+  /** Writes weights, options and labels as safetensors; replaces the file whole or leaves it as it was. */
+  async save(path: string, { signal }: Abortable = {}): Promise<void> {
+    const weights = await this.parameters('weights')
+    await saveModel(path, { weights, ...this.description() }, { signal })
+  }
+
+  /** What is saved beside the weights. */
+  description() {
+    const preprocessing = { channels: 'BGR' as const, mean: [...IMAGENET_MEAN], scale: 1 }
+    return { model: { ...this.options }, labels: [...this.labels], preprocessing }
+  }
+
+  /** Copies of weights, momentum or gradients (of the last step) by name: `<layer>.weight`, `<layer>.bias`. */
+  async parameters(set: ParameterSet = 'weights', names?: readonly string[]): Promise<TensorMap> {
+    return new Map(Object.entries(await this.#call(() => this.#session.getParameters(set, names))))
+  }
+
+  /** @throws GOOGLENET_ERR_INVALID_SHAPE, GOOGLENET_ERR_INVALID_ARGUMENT for unknown names; others stay as they are */
+  async setParameters(set: ParameterSet, tensors: ReadonlyMap<string, NativeTensor>): Promise<void> {
+    await this.#call(() => this.#session.setParameters(set, Object.fromEntries(tensors)))
+  }
+
+  /** Goes on from a checkpoint: dropout depends on the number of steps made. */
+  async restore(weights: TensorMap, momentum: TensorMap, steps: number): Promise<void> {
+    await this.setParameters('weights', weights)
+    await this.setParameters('momentum', momentum)
+    this.#steps = steps
+  }
+
+  /** Names of all parameters, in the network's order. */
+  parameterNames(): string[] {
+    this.#guard.check()
+    return this.#session.describe().parameters.map(({ name }) => name)
+  }
+
+  summary(): Summary {
+    const layers = [...this.#blobs.values()]
+    const used = layers.filter(({ phase }) => phase !== 'train')
+    const sum = (rows: LayerInfo[], key: 'parameters' | 'macs') => rows.reduce((total, row) => total + row[key], 0)
+    return {
+      layers,
+      parameters: sum(used, 'parameters'),
+      trainingParameters: sum(layers, 'parameters'),
+      macs: sum(used, 'macs'),
+    }
+  }
+
+  /** Bytes held natively: parameters (weights, gradients, momentum), arena, scratch, kernels' weight copies. */
+  memory() {
+    this.#guard.check()
+    const parts = this.#session.memory()
+    return { ...parts, total: parts.parameters + parts.arena + parts.scratch + parts.kernels }
+  }
+
+  /** Waits for the call that runs, rejects those that wait; idempotent. */
+  dispose(): Promise<void> {
+    return this.#guard.dispose()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
+  }
+
+  #call<T>(call: Parameters<typeof cancellable<T>>[1], signal?: AbortSignal): Promise<T> {
+    return new Promise<void>((resolve) => {
+      this.#guard.check()
+      resolve()
+    }).then(() => cancellable(signal, call))
+  }
+
+  #blobShape(blob: string): readonly [number, number, number] {
+    this.#guard.check()
+    const layer = this.#blobs.get(blob)
+    if (layer && layer.phase !== 'train') return layer.shape
+    const names = [...this.#blobs.values()].filter(({ phase }) => phase !== 'train').map(({ name }) => name)
+    const near = nearest(blob, names)
+    throw invalid('blob', `the name of a blob computed at inference${near ? ` (did you mean '${near}'?)` : ''}`, blob)
+  }
+}
+
+function shapeOf(data: Float32Array | Uint8Array, count: number, size: number): number[] {
+  return data instanceof Uint8Array ? [count, size, size, 3] : [count, 3, size, size]
+}

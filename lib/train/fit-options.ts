@@ -1,0 +1,112 @@
+/**
+ * What fit() takes, checked and with its defaults filled in before anything is read or computed.
+ */
+import { type AugmentPolicy, policies } from '../data/augment.js'
+import type { ImageFolder } from '../data/dataset.js'
+import type { GoogLeNet } from '../model/model.js'
+import { checkInteger, checkKnown, checkOneOf, invalid } from '../options.js'
+import { frozenParameters } from './freeze.js'
+import { type Optimizer, sgd } from './optimizer.js'
+import { type Schedule, schedules } from './schedule.js'
+
+export interface FitOptions {
+  /** Total, also of a resumed run. Default 10. */
+  epochs?: number
+  /** Default 32 (BVLC); at most the size of the dataset. */
+  batchSize?: number
+  /** Default sgd(). */
+  optimizer?: Optimizer
+  /** Default: the optimizer's rate throughout. */
+  schedule?: Schedule
+  /** Evaluated after each epoch; must have the training data's classes. */
+  validation?: ImageFolder
+  /** 'inception': the paper's (default); 'caffe': BVLC's; 'none'; or a policy of your own. */
+  augment?: 'inception' | 'caffe' | 'none' | AugmentPolicy
+  /** Patterns of layer or parameter names that stay as they are: 'conv*', 'inception_3?/*'. */
+  freeze?: string | readonly string[]
+  /** Folder for checkpoints (`last/`, `best/`), metrics.jsonl and config.json. Default: that of `resume`, or none. */
+  out?: string
+  /** Folder of a run to go on with, bit for bit: weights, momentum, counters and data position. */
+  resume?: string
+  /** Also save `last/` every so many steps. Default 0: after each epoch and when the run is stopped. */
+  checkpointEvery?: number
+  /** Of data order and augmentation. Default: the model's, or that of the resumed run. */
+  seed?: number
+  /** An image that cannot be decoded is an error instead of a 'skip' event. Default false. */
+  strict?: boolean
+  /** Decoding threads. Default: all. */
+  threads?: number
+  /** What config.json says. Default: these options. */
+  config?: Readonly<Record<string, unknown>>
+  /** Stops after the step under way, saves if there is an `out`, and ends the loop with an AbortError. */
+  signal?: AbortSignal
+}
+
+/** FitOptions with nothing left open. */
+export interface Settings {
+  epochs: number
+  batchSize: number
+  optimizer: Optimizer
+  schedule: Schedule
+  validation?: ImageFolder
+  policy: AugmentPolicy
+  frozen: readonly string[]
+  out?: string
+  resume?: string
+  checkpointEvery: number
+  seed?: number
+  strict: boolean
+  threads: number
+  config: Readonly<Record<string, unknown>>
+  signal?: AbortSignal
+}
+
+const KEYS = [
+  ...['epochs', 'batchSize', 'optimizer', 'schedule', 'validation', 'augment', 'freeze', 'out', 'resume'],
+  ...['checkpointEvery', 'seed', 'strict', 'threads', 'config', 'signal'],
+]
+
+/** @throws GOOGLENET_ERR_UNKNOWN_OPTION, GOOGLENET_ERR_INVALID_ARGUMENT */
+export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOptions): Settings {
+  checkKnown('fit', options, KEYS)
+  const { validation, signal, resume, strict = false, freeze = [], augment = 'inception' } = options
+  if (data.classes.length !== model.classes) {
+    throw invalid('data', `${model.classes} classes, as the model has`, `${data.classes.length} in ${data.dir}`)
+  }
+  if (validation && String(validation.classes) !== String(data.classes)) {
+    throw invalid('validation', `the classes of the training data (${data.classes.join(', ')})`, validation.classes)
+  }
+  const optimizer = options.optimizer ?? sgd()
+  if (optimizer.kind !== 'sgd') throw invalid('optimizer', 'what sgd() returns', optimizer)
+  const schedule = options.schedule ?? schedules.constant({ base: optimizer.rate })
+  if (typeof schedule.rate !== 'function') throw invalid('schedule', 'one of schedules', schedule)
+  const size = model.options.inputSize
+  const policy =
+    typeof augment === 'object'
+      ? augment
+      : policies[checkOneOf('augment', augment, ['inception', 'caffe', 'none'])]({ size })
+  if (policy.size !== size) throw invalid('augment', `a policy of size ${size}, the model's input`, policy.size)
+  const patterns = typeof freeze === 'string' ? [freeze] : freeze
+  const epochs = checkInteger('epochs', options.epochs ?? 10, { min: 1 })
+  const batchSize = Math.min(checkInteger('batchSize', options.batchSize ?? 32, { min: 1 }), data.length)
+  return {
+    epochs,
+    batchSize,
+    optimizer,
+    schedule,
+    validation,
+    policy,
+    frozen: frozenParameters(patterns, model.parameterNames()),
+    out: options.out ?? resume,
+    resume,
+    checkpointEvery: checkInteger('checkpointEvery', options.checkpointEvery ?? 0),
+    seed: options.seed === undefined ? undefined : checkInteger('seed', options.seed, { max: 2 ** 32 - 1 }),
+    strict,
+    threads: checkInteger('threads', options.threads ?? 0),
+    config: options.config ?? {
+      ...{ data: data.dir, validation: validation?.dir, model: model.options, epochs, batchSize, optimizer },
+      ...{ schedule: { name: schedule.name, ...schedule.options }, augment: policy, freeze: patterns },
+    },
+    signal,
+  }
+}
