@@ -17,11 +17,19 @@ GOOGLENET_INLINE void clear_margins(const LrnShape& p, float* rows) {
     for (int i = 0; i < edge; i += B) store(rows + i, zero()), store(rows + width(p) - edge + i, zero());
 }
 
+/** The next tile's vector of the same plane into the second-level cache. The backward pass reads and writes more planes
+ *  at once than the processor's own prefetcher follows (32 pages on Intel). */
+GOOGLENET_INLINE void fetch_ahead(const LrnShape& p, const float* at) { __builtin_prefetch(at + p.tile * B, 0, 2); }
+
 /** Pixel-major copy of `count` pixels of all blocks into rows, past the margin. */
 GOOGLENET_INLINE void gather(const LrnShape& p, const float* src, float* rows, int count) {
   for (int b = 0; b < p.blocks; b++)
     for (int t = 0; t < count; t++)
-      store(rows + t * width(p) + margin(p) + b * B, load(src + b * p.plane + int64_t(t) * B));
+{
+      const float* from = src + b * p.plane + int64_t(t) * B;
+      fetch_ahead(p, from);
+      store(rows + t * width(p) + margin(p) + b * B, load(from));
+}
 }
 
 /** `at` points to the first channel of the vector in a row with margins. */
@@ -77,6 +85,7 @@ GOOGLENET_INLINE void backward(const LrnShape& p, const float* src, const float*
       int64_t at = margin(p) + b * B;
       for (int t = 0; t < count; t++, at += row, dy += B) {
         Vec inverse;
+        fetch_ahead(p, dy);
         const Vec s = fma(scale, window_squares(x + at, size), k);
         const Vec d = mul(load(dy), inverse_power(s, beta, &inverse));
         store(direct + at, d);
@@ -86,6 +95,7 @@ GOOGLENET_INLINE void backward(const LrnShape& p, const float* src, const float*
     for (int b = 0; b < p.blocks; b++) {
       int64_t at = margin(p) + b * B, out = b * p.plane + i * B;
       for (int t = 0; t < count; t++, at += row, out += B) {
+        fetch_ahead(p, diff_src + out);
         const Vec dx = fma(mul(factor, load(x + at)), window_sum(q + at, size), load(direct + at));
         store_gradient(diff_src + out, dx, mask ? mask + out : nullptr, accumulate);
       }
