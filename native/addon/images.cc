@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-namespace googlenet {
+namespace googlenet::addon {
 namespace {
 
 [[noreturn]] void invalid(const std::string& message) { throw Failure(Code::INVALID_ARGUMENT, message); }
@@ -36,9 +36,9 @@ Napi::Value guarded(Napi::Env env, const Body& body) {
   try {
     return body();
   } catch (const Failure& failure) {
-    throw image_error(env, failure);
+    throw to_js_error(env, failure);
   } catch (const std::bad_alloc&) {
-    throw image_error(env, Failure(Code::OUT_OF_MEMORY, "no memory for the image"));
+    throw to_js_error(env, Failure(Code::OUT_OF_MEMORY, "no memory for the image"));
   }
 }
 
@@ -78,7 +78,7 @@ class DecodeWorker : public Napi::AsyncWorker {
     deferred_.Resolve(result);
   }
   void OnError(const Napi::Error& error) override {
-    deferred_.Reject(image_error(Env(), Failure(code_, error.Message())).Value());
+    deferred_.Reject(to_js_error(Env(), Failure(code_, error.Message())).Value());
   }
 
  private:
@@ -129,12 +129,6 @@ Napi::Value augment_image(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-Napi::Error image_error(Napi::Env env, const Failure& failure) {
-  Napi::Error error = Napi::Error::New(env, failure.what());
-  error.Set("code", Napi::String::New(env, code_name(failure.code)));
-  return error;
-}
-
 uint64_t whole_from_js(Napi::Value value, const char* name) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (!(number >= 0 && number <= 9007199254740991.0) || number != std::floor(number))
@@ -149,14 +143,22 @@ AugmentPolicy policy_from_js(Napi::Value value) {
   policy.size = whole_field(object, "size");
   policy.resize_to = whole_field(object, "resizeTo");
   const std::string resize = text_field(object, "resize"), crop = text_field(object, "crop");
-  if (resize == "warp") policy.resize = AugmentPolicy::Resize::WARP;
-  else if (resize == "short") policy.resize = AugmentPolicy::Resize::SHORT;
-  else if (resize == "none") policy.resize = AugmentPolicy::Resize::NONE;
-  else invalid("augmentation policy: resize must be 'warp', 'short' or 'none', not '" + resize + "'");
-  if (crop == "center") policy.crop = AugmentPolicy::Crop::CENTER;
-  else if (crop == "random") policy.crop = AugmentPolicy::Crop::RANDOM;
-  else if (crop == "area") policy.crop = AugmentPolicy::Crop::AREA;
-  else invalid("augmentation policy: crop must be 'center', 'random' or 'area', not '" + crop + "'");
+  if (resize == "warp")
+    policy.resize = AugmentPolicy::Resize::WARP;
+  else if (resize == "short")
+    policy.resize = AugmentPolicy::Resize::SHORT;
+  else if (resize == "none")
+    policy.resize = AugmentPolicy::Resize::NONE;
+  else
+    invalid("augmentation policy: resize must be 'warp', 'short' or 'none', not '" + resize + "'");
+  if (crop == "center")
+    policy.crop = AugmentPolicy::Crop::CENTER;
+  else if (crop == "random")
+    policy.crop = AugmentPolicy::Crop::RANDOM;
+  else if (crop == "area")
+    policy.crop = AugmentPolicy::Crop::AREA;
+  else
+    invalid("augmentation policy: crop must be 'center', 'random' or 'area', not '" + crop + "'");
   policy.area_min = float(number_field(object, "areaMin"));
   policy.area_max = float(number_field(object, "areaMax"));
   policy.aspect_min = float(number_field(object, "aspectMin"));
@@ -183,4 +185,4 @@ void register_image_functions(Napi::Env env, Napi::Object exports) {
   exports["augment"] = Napi::Function::New(env, augment_image, "augment");
 }
 
-}  // namespace googlenet
+}  // namespace googlenet::addon

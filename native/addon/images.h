@@ -4,13 +4,11 @@
 
 #include <string>
 
+#include "addon/convert.h"
 #include "core/status.h"
 #include "image/augment.h"
 
-namespace googlenet {
-
-/** An Error with `code`, for throwing or rejecting. */
-Napi::Error image_error(Napi::Env env, const Failure& failure);
+namespace googlenet::addon {
 
 /** Throws Failure(INVALID_ARGUMENT) that names the field. */
 AugmentPolicy policy_from_js(Napi::Value value);
@@ -20,4 +18,4 @@ uint64_t whole_from_js(Napi::Value value, const char* name);
 
 void register_image_functions(Napi::Env env, Napi::Object exports);
 
-}  // namespace googlenet
+}  // namespace googlenet::addon

@@ -13,7 +13,7 @@
 #include "core/threads.h"
 #include "image/pipeline.h"
 
-namespace googlenet {
+namespace googlenet::addon {
 namespace {
 
 /** The batch's images as JavaScript sees them: the same memory where the runtime allows that, else a copy. */
@@ -85,14 +85,14 @@ class PipelineObject : public Napi::ObjectWrap<PipelineObject> {
       floats_ = policy.floats();
       open_bell();
       const napi_threadsafe_function bell = bell_;
-      pipeline_ = std::make_unique<Pipeline>(policy, seed, threads ? int(std::min<uint64_t>(threads, 65535)) : available_cores(), [bell] {
-        napi_call_threadsafe_function(bell, nullptr, napi_tsfn_nonblocking);
-      });
+      const int count = threads ? int(std::min<uint64_t>(threads, 65535)) : available_cores();
+      pipeline_ = std::make_unique<Pipeline>(
+          policy, seed, count, [bell] { napi_call_threadsafe_function(bell, nullptr, napi_tsfn_nonblocking); });
       // Registered after the bell, so run before the bell's own clean-up: the threads are gone by then.
       napi_add_env_cleanup_hook(env_, &PipelineObject::at_exit, this);
     } catch (const Failure& failure) {
       close_bell();
-      throw image_error(env_, failure);
+      throw to_js_error(env_, failure);
     }
   }
 
@@ -149,9 +149,9 @@ class PipelineObject : public Napi::ObjectWrap<PipelineObject> {
         const Napi::Object result = batch_to_js(env_, *batch, floats_);
         waiting_.front().Resolve(result);
       } catch (const Failure& failure) {
-        waiting_.front().Reject(image_error(env_, failure).Value());
+        waiting_.front().Reject(to_js_error(env_, failure).Value());
       } catch (const std::bad_alloc&) {
-        waiting_.front().Reject(image_error(env_, Failure(Code::OUT_OF_MEMORY, "no memory for a batch")).Value());
+        waiting_.front().Reject(to_js_error(env_, Failure(Code::OUT_OF_MEMORY, "no memory for a batch")).Value());
       }
       waiting_.pop_front();
     }
@@ -180,7 +180,7 @@ class PipelineObject : public Napi::ObjectWrap<PipelineObject> {
       }
       pipeline_->push(std::move(samples), uint32_t(whole_from_js(info[1], "epoch")));
     } catch (const Failure& failure) {
-      throw image_error(info.Env(), failure);
+      throw to_js_error(info.Env(), failure);
     }
     return info.Env().Undefined();
   }
@@ -194,7 +194,7 @@ class PipelineObject : public Napi::ObjectWrap<PipelineObject> {
       waiting_.push_back(deferred);
       settle();
     } catch (const Failure& failure) {
-      deferred.Reject(image_error(info.Env(), failure).Value());
+      deferred.Reject(to_js_error(info.Env(), failure).Value());
     }
     return deferred.Promise();
   }
@@ -210,7 +210,7 @@ class PipelineObject : public Napi::ObjectWrap<PipelineObject> {
       disposing_ = true;
       hold(true);
       const Failure failure(Code::DISPOSED, "this Pipeline was disposed of");
-      for (const Napi::Promise::Deferred& one : waiting_) one.Reject(image_error(info.Env(), failure).Value());
+      for (const Napi::Promise::Deferred& one : waiting_) one.Reject(to_js_error(info.Env(), failure).Value());
       waiting_.clear();
       pipeline_->stop();  // the last thread to leave rings the bell
     }
@@ -237,4 +237,4 @@ void register_images(Napi::Env env, Napi::Object exports) {
   register_image_functions(env, exports);
 }
 
-}  // namespace googlenet
+}  // namespace googlenet::addon

@@ -2,9 +2,9 @@
 #pragma once
 #include <napi.h>
 
-namespace googlenet {
+namespace googlenet::addon {
 
 /** Adds Pipeline, decodeJpeg and augment to the addon's exports. */
 void register_images(Napi::Env env, Napi::Object exports);
 
-}  // namespace googlenet
+}  // namespace googlenet::addon

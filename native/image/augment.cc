@@ -24,8 +24,10 @@ Region draw_area(const AugmentPolicy& p, int width, int height, Draws& draws) {
     return {x, y, w, h};
   }
   int w = width, h = height;
-  if (double(w) / h < p.aspect_min) h = std::clamp(int(std::lround(w / double(p.aspect_min))), 1, height);
-  else if (double(w) / h > p.aspect_max) w = std::clamp(int(std::lround(h * double(p.aspect_max))), 1, width);
+  if (double(w) / h < p.aspect_min)
+    h = std::clamp(int(std::lround(w / double(p.aspect_min))), 1, height);
+  else if (double(w) / h > p.aspect_max)
+    w = std::clamp(int(std::lround(h * double(p.aspect_max))), 1, width);
   return {(width - w) / 2, (height - h) / 2, w, h};
 }
 

@@ -86,9 +86,7 @@ struct JpegDecoder::State {
 #endif
       case JWRN_JPEG_EOF:
       case JWRN_MUST_RESYNC:
-      case JWRN_BOGUS_PROGRESSION:
-        on_error(common);
-        break;
+      case JWRN_BOGUS_PROGRESSION: on_error(common); break;
       default:  // stray bytes between segments, odd headers: the pixels are whole
         break;
     }
@@ -118,9 +116,7 @@ struct JpegDecoder::State {
   void choose_output() {
     switch (info.jpeg_color_space) {
       case JCS_CMYK:
-      case JCS_YCCK:
-        info.out_color_space = JCS_CMYK;
-        break;
+      case JCS_YCCK: info.out_color_space = JCS_CMYK; break;
       default:  // libjpeg refuses what it cannot convert ("Unsupported color conversion request")
         info.out_color_space = JCS_RGB;
         break;
@@ -176,8 +172,7 @@ void JpegDecoder::open(const uint8_t* data, size_t size) {
   if (size == 0) throw Failure(Code::IMAGE_DECODE, "the file is empty");
   if (!looks_like_jpeg(data, size)) {
     char begin[48] = "";
-    for (size_t i = 0; i < std::min<size_t>(size, 4); i++)
-      std::snprintf(begin + i * 3, 4, " %02x", data[i]);
+    for (size_t i = 0; i < std::min<size_t>(size, 4); i++) std::snprintf(begin + i * 3, 4, " %02x", data[i]);
     throw Failure(Code::UNSUPPORTED, std::string("not a JPEG: it begins with") + begin);
   }
   s.complete = ends_with_marker(data, size);

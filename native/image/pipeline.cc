@@ -39,8 +39,10 @@ class FloatPool : public std::enable_shared_from_this<FloatPool> {
     }
     if (!memory) memory = static_cast<float*>(::operator new(count * sizeof(float), kAlign));
     return Floats(memory, [pool = weak_from_this(), count](float* old) {
-      if (const auto owner = pool.lock()) owner->put(old, count);
-      else ::operator delete(old, kAlign);
+      if (const auto owner = pool.lock())
+        owner->put(old, count);
+      else
+        ::operator delete(old, kAlign);
     });
   }
 
@@ -59,13 +61,13 @@ class FloatPool : public std::enable_shared_from_this<FloatPool> {
 struct Job {
   std::vector<Sample> samples;
   uint32_t epoch = 0;
-  size_t next = 0, left = 0;         // guarded by the pipeline's mutex
-  Code code = Code::OK;              // the same
-  std::string message;               // the same
-  Floats images;                     // the same; allocated by the first thread that comes
-  std::vector<Skipped> failed;       // one slot a sample; code OK: it is in the batch
-  std::unique_ptr<Batch> batch;      // the pipeline's mutex; made by the thread that finished the last sample
-  bool finished = false;             // the same
+  size_t next = 0, left = 0;     // guarded by the pipeline's mutex
+  Code code = Code::OK;          // the same
+  std::string message;           // the same
+  Floats images;                 // the same; allocated by the first thread that comes
+  std::vector<Skipped> failed;   // one slot a sample; code OK: it is in the batch
+  std::unique_ptr<Batch> batch;  // the pipeline's mutex; made by the thread that finished the last sample
+  bool finished = false;         // the same
 };
 
 /** Closes the gaps that failed samples left. */
