@@ -7,6 +7,7 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 // max.cc
 void max_forward(const PoolShape&, const float* src, float* dst, int first, int last);
 void max_forward_index(const PoolShape&, const float* src, float* dst, uint8_t* index, int first, int last);
+// max-backward.cc
 void max_backward(const PoolShape&, const float* diff_dst, const uint8_t* index, float* diff_src, const float* mask,
                   bool accumulate, int first, int last);
 // average.cc

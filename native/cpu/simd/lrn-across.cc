@@ -24,12 +24,11 @@ GOOGLENET_INLINE void fetch_ahead(const LrnShape& p, const float* at) { __builti
 /** Pixel-major copy of `count` pixels of all blocks into rows, past the margin. */
 GOOGLENET_INLINE void gather(const LrnShape& p, const float* src, float* rows, int count) {
   for (int b = 0; b < p.blocks; b++)
-    for (int t = 0; t < count; t++)
-{
+    for (int t = 0; t < count; t++) {
       const float* from = src + b * p.plane + int64_t(t) * B;
       fetch_ahead(p, from);
       store(rows + t * width(p) + margin(p) + b * B, load(from));
-}
+    }
 }
 
 /** `at` points to the first channel of the vector in a row with margins. */

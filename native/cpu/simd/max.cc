@@ -1,4 +1,4 @@
-// Max pooling of one plane [h][w][B]: padding never wins, and of equal values the first in reading order does
+// Forward max pooling of one plane [h][w][B]: padding never wins, and of equal values the first in reading order does
 // (Caffe, pooling_layer.cpp). Windows of 3x3 with stride 1 or 2, all of GoogLeNet's, have their own loops.
 #include "cpu/simd/functions.h"
 
@@ -122,26 +122,6 @@ void max_forward_index(const PoolShape& p, const float* src, float* dst, uint8_t
       const int64_t o = (int64_t(oy) * p.out_w + ox) * B;
       store(dst + o, best);
       store_index(index + o, at);
-    }
-  }
-}
-
-void max_backward(const PoolShape& p, const float* diff_dst, const uint8_t* index, float* diff_src, const float* mask,
-                  bool accumulate, int first, int last) {
-  for (int y = first; y < last; y++) {
-    const int oy0 = p.row_first[y], oy1 = p.row_last[y];
-    for (int x = 0; x < p.w; x++) {
-      const int ox0 = p.column_first[x], ox1 = p.column_last[x];
-      Vec sum = zero();
-      for (int oy = oy0; oy < oy1; oy++) {
-        // The element's place in window (oy, ox): one step right is one window stride further left.
-        int code = (y - oy * p.stride_h + p.pad_h) * p.kernel_w + x - ox0 * p.stride_w + p.pad_w;
-        int64_t o = (int64_t(oy) * p.out_w + ox0) * B;
-        for (int ox = ox0; ox < ox1; ox++, o += B, code -= p.stride_w)
-          sum = add_where(index + o, index_of(code), sum, load(diff_dst + o));
-      }
-      const int64_t i = (int64_t(y) * p.w + x) * B;
-      store_gradient(diff_src + i, sum, mask ? mask + i : nullptr, accumulate);
     }
   }
 }
