@@ -51,7 +51,7 @@ export async function openNetwork(
 }
 
 /** What a file without a description says by its tensors. */
-function guessOptions(weights: TensorMap): NetworkOptions {
+export function guessOptions(weights: TensorMap): NetworkOptions {
   const outputs = (layer: string) => weights.get(`${layer}.weight`)?.shape[0]
   const first = outputs('conv1/7x7_s2')
   return {

@@ -8,14 +8,20 @@ import type { ImageFolder } from '../data/dataset.js'
 import { chooseDevice } from '../device.js'
 import { fromNative, GoogLeNetError } from '../errors.js'
 import { cancellable, DisposeGuard } from '../lifetime.js'
-import { type LayerInfo, type NativeSession, type NativeTensor, native, type ParameterSet } from '../native.js'
+import {
+  type KernelInfo,
+  type LayerInfo,
+  type NativeSession,
+  type NativeTensor,
+  native,
+  type ParameterSet,
+} from '../native.js'
 import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid, nearest } from '../options.js'
 import type { FitEvent } from '../train/events.js'
 import type { Evaluation } from '../train/metrics.js'
 import { topClasses } from '../train/metrics.js'
 import { sgd } from '../train/optimizer.js'
 import { type FitOptions, train } from '../train/trainer.js'
-import { saveModel } from '../weights/checkpoint.js'
 import type { TensorMap } from '../weights/safetensors.js'
 import { type EvaluateOptions, evaluate } from './evaluate.js'
 import { googlenet, MAIN_LOSS, PROBABILITIES } from './googlenet.js'
@@ -45,6 +51,7 @@ import {
   type StepOutcome,
   type Summary,
 } from './model-options.js'
+import { saveFile } from './save.js'
 
 export class GoogLeNet {
   readonly options: Readonly<ModelOptions>
@@ -109,6 +116,7 @@ export class GoogLeNet {
   static async load(path: string, options: CreateOptions & Abortable = {}): Promise<GoogLeNet> {
     const { signal, ...given } = options
     checkKnown('GoogLeNet.load', given, CREATE_KEYS)
+    chooseDevice(given.device)
     const file = await openNetwork(path, given, signal)
     const model = await GoogLeNet.create({ labels: file.labels, ...given, ...file.options })
     try {
@@ -212,10 +220,15 @@ export class GoogLeNet {
     return evaluate([this], data, options)
   }
 
-  /** Writes weights, options and labels as safetensors; replaces the file whole or leaves it as it was. */
+  /**
+   * Writes weights, options and labels as .safetensors, or the weights alone as .caffemodel. Replaces the file whole
+   * or leaves it as it was.
+   *
+   * @throws GOOGLENET_ERR_FILE_WRITE, GOOGLENET_ERR_UNSUPPORTED for another ending, GOOGLENET_ERR_DISPOSED; AbortError
+   */
   async save(path: string, { signal }: Abortable = {}): Promise<void> {
     const weights = await this.parameters('weights')
-    await saveModel(path, { weights, ...this.description() }, { signal })
+    await saveFile(path, { weights, ...this.description() }, signal)
   }
 
   /** What is saved beside the weights. */
@@ -264,6 +277,12 @@ export class GoogLeNet {
     this.#guard.check()
     const parts = this.#session.memory()
     return { ...parts, total: parts.parameters + parts.arena + parts.scratch + parts.kernels }
+  }
+
+  /** The kernels of the plan for a batch size, each with the time it took in one run over random data. */
+  profile(batch: number, { training = false }: { training?: boolean } = {}): Promise<KernelInfo[]> {
+    checkInteger('batch', batch, { min: 1, max: 65536 })
+    return this.#call(() => this.#session.profile(batch, training))
   }
 
   /** Waits for the call that runs, rejects those that wait; idempotent. */

@@ -1,0 +1,88 @@
+/**
+ * `googlenet bench`: steady-state speed of this engine on synthetic images: training steps, inference, or each kernel
+ * of a training plan.
+ */
+import { Argument, type Command } from 'commander'
+import { GoogLeNet } from '../model/model.js'
+import { choice, type GlobalOptions, number, type Runner, whole } from './arguments.js'
+import { table, type Ui } from './ui.js'
+
+interface Options extends GlobalOptions {
+  batch: number
+  steps: number
+  inputSize: number
+  width: number
+  block: 'reduced' | 'naive'
+}
+
+/** Plans are made and caches filled by the first steps. */
+const WARM_UP = 3
+
+export function addBench(program: Command, run: Runner): void {
+  program
+    .command('bench')
+    .description('measure the speed of training, inference or single kernels')
+    .addArgument(new Argument('<what>').choices(['train', 'predict', 'layers']))
+    .option('--batch <n>', 'images per step', whole(1), 32)
+    .option('--steps <n>', 'steps measured', whole(1), 20)
+    .option('--input-size <n>', 'height and width of the input', whole(1), 224)
+    .option('--width <x>', 'multiplies the channels', number, 1)
+    .addOption(choice('--block <kind>', 'Inception module', ['reduced', 'naive']).default('reduced'))
+    .action((what: string, _options, command: Command) => {
+      return run((ui) => bench(what, command.optsWithGlobals<Options>(), ui))
+    })
+}
+
+async function bench(what: string, options: Options, ui: Ui): Promise<void> {
+  const { batch, steps, inputSize, width, block, device, threads } = options
+  const auxiliary = what !== 'predict'
+  await using model = await GoogLeNet.create({ inputSize, width, block, device, threads, auxiliary })
+  if (what === 'layers') return layers(model, batch, ui)
+
+  const images = new Float32Array(batch * 3 * inputSize * inputSize).map((_, i) => ((i * 2654435761) % 256) - 128)
+  const labels = Array.from({ length: batch }, (_, i) => i % model.classes)
+  const { signal } = ui
+  const once = () =>
+    what === 'train'
+      ? model.step({ images, labels }, { rate: 1e-4, signal })
+      : model.features(images, 'prob', { signal })
+  const progress = ui.progress(what, steps)
+  const times: number[] = []
+  for (let step = -WARM_UP; step < steps; step++) {
+    const start = performance.now()
+    await once()
+    if (step < 0) continue
+    times.push(performance.now() - start)
+    progress.update(step + 1, `${times.at(-1)!.toFixed(0)} ms`)
+  }
+  progress.stop()
+  const total = times.reduce((sum, time) => sum + time, 0)
+  times.sort((a, b) => a - b)
+  const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!
+  const result = {
+    imagesPerSecond: (1000 * batch * steps) / total,
+    stepMs: { p50: at(0.5), p95: at(0.95) },
+    peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+    device: model.device,
+    threads: model.threads,
+    batch,
+  }
+  ui.result(
+    result,
+    `${result.imagesPerSecond.toFixed(1)} images/s, step ${at(0.5).toFixed(1)} ms (p95 ${at(0.95).toFixed(1)}), ` +
+      `peak ${result.peakRssMb} MB, batch ${batch}, ${model.threads} threads on ${model.device}`,
+  )
+}
+
+async function layers(model: GoogLeNet, batch: number, ui: Ui): Promise<void> {
+  const kernels = await model.profile(batch, { training: true })
+  const milliseconds = kernels.reduce((sum, kernel) => sum + kernel.milliseconds, 0)
+  const rows = kernels.map(({ name, direction, implementation, macs, milliseconds }) => {
+    const rate = macs > 0 ? ((2e-6 * macs * batch) / milliseconds).toFixed(0) : ''
+    return [name, direction, implementation, milliseconds.toFixed(3).padStart(9), rate.padStart(8)]
+  })
+  ui.result(
+    { device: model.device, threads: model.threads, batch, milliseconds, kernels },
+    table([['layer', 'direction', 'implementation', '       ms', ' GFLOP/s'], ...rows]),
+  )
+}
