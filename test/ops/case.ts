@@ -7,6 +7,8 @@ export interface Case {
   batch: number
   /** Largest allowed error, relative to the largest absolute value of the tensor. Default: see parity.test.ts. */
   tolerance?: number
+  /** Inputs are small whole numbers, so that windows hold equal maxima. No derivative exists there. */
+  ties?: boolean
 }
 
 export function input(name: string, channels: number, height: number, width = height, planar = false): InputRow {

@@ -84,6 +84,12 @@ const poolCases: Case[] = (['max', 'average'] as const).flatMap((kind) => [
   pool(`${kind} of one position`, input('x', 16, 1), { kind, kernel: 3, stride: 1, pad: 1 }),
 ])
 
+const tieCases: Case[] = [
+  pool('max 3x3/2 with ties', input('x', 13, 9), { kind: 'max', kernel: 3, stride: 2 }, 3),
+  pool('max 3x3/1 pad 1 with ties', input('x', 24, 7), { kind: 'max', kernel: 3, stride: 1, pad: 1 }, 3),
+  pool('max global with ties', input('x', 8, 5), { kind: 'max', kernel: 'global' }),
+].map((entry) => ({ ...entry, ties: true }))
+
 function lrn(name: string, source: InputRow, attributes: Omit<LrnRow, 'op' | 'name' | 'src'>, batch = 1): Case {
   return single(`lrn ${name}`, source, { op: 'lrn', name: 'y', src: 'x', ...attributes }, batch)
 }
@@ -125,4 +131,4 @@ const denseCases: Case[] = [
   single('dropout 0', input('x', 13, 3), { op: 'dropout', name: 'y', src: 'x', ratio: 0 }, 3),
 ]
 
-export const cases: Case[] = [...convCases, ...poolCases, ...lrnCases, ...denseCases, ...networkCases]
+export const cases: Case[] = [...convCases, ...poolCases, ...tieCases, ...lrnCases, ...denseCases, ...networkCases]

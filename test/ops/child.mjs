@@ -10,7 +10,7 @@ const actions = {
     const session = sessions.get(key) ?? new (native().Session)({ layers: rows, ...options })
     if (key !== undefined) sessions.set(key, session)
     try {
-      await session.setParameters('weights', parameters)
+      if (parameters) await session.setParameters('weights', parameters)
       const result = await session.run({ inputs, labels, training, outputs, gradients, inputGradients, step })
       const parameterGradients = training ? await session.getParameters('gradients') : {}
       return { ...result, parameterGradients, isa: session.isa }

@@ -60,7 +60,7 @@ function expectAgreement(comparisons: Comparison[]): void {
 }
 
 describe('gradients of the reference agree with finite differences', () => {
-  test.each(cases)('$name', (entry) => {
+  test.each(cases.filter(({ ties }) => !ties))('$name', (entry) => {
     expectAgreement(compare(decidedProblem(entry).problem))
   })
 

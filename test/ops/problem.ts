@@ -34,7 +34,7 @@ export function sinksOf(rows: readonly LayerRow[], training: boolean): LayerRow[
   return active.filter((row) => !read.has(row.name))
 }
 
-export function makeProblem({ name, rows, batch }: Case, attempt = 0): Problem {
+export function makeProblem({ name, rows, batch, ties }: Case, attempt = 0): Problem {
   const random = new Random(seedOf(name) + attempt)
   const { shapes, parameters } = describeRows(rows, batch)
   const losses = rows.filter((row) => row.op === 'loss')
@@ -54,7 +54,12 @@ export function makeProblem({ name, rows, batch }: Case, attempt = 0): Problem {
       ]),
     ),
     inputs: Object.fromEntries(
-      rows.filter((row) => row.op === 'input').map((row) => [row.name, tensor(shapes[row.name]!)]),
+      rows
+        .filter((row) => row.op === 'input')
+        .map(({ name: key }) => {
+          const { shape, data } = tensor(shapes[key]!)
+          return [key, { shape, data: ties ? data.map(Math.round) : data }]
+        }),
     ),
     labels: Int32Array.from({ length: losses.length > 0 ? batch : 0 }, () => random.integer(classes)),
     gradients: Object.fromEntries(

@@ -35,7 +35,8 @@ type Options = Omit<SessionOptions, 'layers'>
 
 export interface NativeRun extends RunRequest {
   rows: readonly LayerRow[]
-  parameters: Record<string, NativeTensor>
+  /** Absent: as they are in the session. */
+  parameters?: Record<string, NativeTensor>
   options?: Options
   /** Requests of one key share a session: its plans and its memory. */
   key?: string

@@ -90,9 +90,40 @@ export function rowOf(layer: Message): LayerRow | undefined {
       return { op: 'softmax', name, src }
     case 'Dropout':
       return { op: 'dropout', name, src, ratio: one(layer, 'dropout_param').dropout_ratio![0] as number }
+    case 'SoftmaxWithLoss':
+      // The one kind whose blob (loss1/loss1) the table names differently from Caffe's layer (loss1/loss).
+      return {
+        op: 'loss',
+        name: layer.top![0] as string,
+        src,
+        weight: (layer.loss_weight?.[0] as number | undefined) ?? 1,
+      }
     case 'Concat':
       return { op: 'concat', name, src: layer.bottom as string[] }
     default:
       return undefined
   }
+}
+
+/**
+ * The rows of a whole net. Caffe's layers may write blobs in place or under names other than their own; rows read
+ * the layer that wrote last. A ReLU in place becomes an attribute of the layer before it.
+ */
+export function rowsOfNet(net: Message): LayerRow[] {
+  const rows: LayerRow[] = []
+  const writer = new Map<string, string>()
+  const lastWriter = (blob: string) => writer.get(blob) ?? blob
+  for (const layer of net.layer as Message[]) {
+    const row = rowOf(layer)
+    if (layer.type![0] === 'ReLU') {
+      const before = rows.find(({ name }) => name === lastWriter(layer.bottom![0] as string))
+      if (before?.op === 'conv' || before?.op === 'linear') before.relu = true
+    }
+    if (!row) continue
+    if (row.op === 'concat') row.src = row.src.map(lastWriter)
+    else if (row.op !== 'input') row.src = lastWriter(row.src)
+    rows.push(row)
+    writer.set(layer.top![0] as string, row.name)
+  }
+  return rows
 }

@@ -1,0 +1,40 @@
+/**
+ * Which kernels the whole network runs on. oneDNN falls back silently to reference code (1 GFLOP/s) on layouts it
+ * has no kernel for, and its library here holds no compiled GEMM, whose name then stands for such code too.
+ */
+import { describe, expect, test } from 'vitest'
+import { googlenet } from '../../lib/model/googlenet.js'
+import { NativeProcess, nativeAbsent, nativeSkipReason } from './process.js'
+
+/** 'ref:any', 'x64:gemm:jit', 'gemm:jit'; but neither 'brgemm:avx512_core' nor 'brg_matmul:avx512_core'. */
+const slow = /\bref|(?<!br)gemm/
+
+test('slow names are told apart', () => {
+  for (const name of ['ref:any', 'x64:gemm:jit', 'gemm:jit', 'ref_int8:any']) expect(name).toMatch(slow)
+  for (const name of [
+    'jit:avx512_core',
+    'jit_1x1:avx512_core',
+    'brg_matmul:avx512_core',
+    'brgemm:avx2',
+    'brgconv:avx512_core',
+    'own:portable',
+  ]) {
+    expect(name).not.toMatch(slow)
+  }
+})
+
+describe.skipIf(nativeAbsent).each(['best', 'avx2'] as const)(`implementations, %s${nativeSkipReason}`, (isa) => {
+  test.each([
+    ['inference', googlenet({ auxiliary: false }), 1, false],
+    ['inference, naive modules', googlenet({ auxiliary: false, block: 'naive' }), 1, false],
+    ['training', googlenet(), 2, true],
+    ['training, narrow', googlenet({ width: 0.25, inputSize: 64, classes: 8 }), 2, true],
+    ['training, naive modules', googlenet({ width: 0.25, inputSize: 64, classes: 8, block: 'naive' }), 2, true],
+  ] as const)('%s', async (_title, rows, batch, training) => {
+    await using native = new NativeProcess(isa)
+    const { kernels } = await native.profile({ rows, batch, training })
+    expect(kernels.length).toBeGreaterThan(50)
+    const named = kernels.map(({ name, direction, implementation }) => `${name} ${direction}: ${implementation}`)
+    expect(named.filter((line) => slow.test(line.split(': ')[1]!))).toEqual([])
+  })
+})
