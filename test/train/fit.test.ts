@@ -1,0 +1,201 @@
+/** fit(): events, checkpoints, exact resume, stopping, freezing, determinism. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type FitEvent, type FitOptions, GoogLeNet, ImageFolder, schedules, sgd } from '../../lib/index.js'
+import { drawPictures, temporaryFolder } from './pictures.js'
+
+const SMALL = { classes: 3, inputSize: 48, width: 0.125, threads: 2, seed: 5 } as const
+const OPTIONS = { batchSize: 8, augment: 'caffe', optimizer: sgd({ rate: 0.005 }) } satisfies FitOptions
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+let data: ImageFolder
+let validation: ImageFolder
+
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  await drawPictures(join(folder.path, 'train'), 3, 16)
+  await drawPictures(join(folder.path, 'val'), 3, 4, 2)
+  data = await ImageFolder.open(join(folder.path, 'train'))
+  validation = await ImageFolder.open(join(folder.path, 'val'))
+})
+afterAll(() => folder.remove())
+
+async function all(events: AsyncIterable<FitEvent>): Promise<FitEvent[]> {
+  const list: FitEvent[] = []
+  for await (const event of events) list.push(event)
+  return list
+}
+
+async function weightsOf(model: GoogLeNet) {
+  const weights = await model.parameters('weights')
+  const momentum = await model.parameters('momentum')
+  return [...weights, ...momentum].map(([name, { data }]) => [
+    name,
+    Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'),
+  ])
+}
+
+describe('events', () => {
+  it('reports steps, epochs and checkpoints, and writes them down', async () => {
+    const out = join(folder.path, 'events')
+    await using model = await GoogLeNet.create(SMALL)
+    const events = await all(model.fit(data, { ...OPTIONS, validation, epochs: 2, out }))
+    const epochs = events.filter((event) => event.type === 'epoch')
+    expect(epochs.map(({ epoch, step, imagesSeen }) => [epoch, step, imagesSeen])).toEqual([
+      [1, 6, 48],
+      [2, 12, 96],
+    ])
+    expect(epochs[1]!.validation).toMatchObject({ images: 12, skipped: 0 })
+    const steps = events.filter((event) => event.type === 'step')
+    expect(steps.reduce((sum, { steps }) => sum + steps, 0)).toBe(12)
+    expect(steps.every(({ loss, imagesPerSecond }) => Number.isFinite(loss) && imagesPerSecond > 0)).toBe(true)
+    expect(events.some((event) => event.type === 'checkpoint' && event.kind === 'best')).toBe(true)
+
+    const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines.filter(({ type }) => type === 'epoch').map(({ epoch }) => epoch)).toEqual([1, 2])
+    expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))).toMatchObject({ epochs: 2, batchSize: 8 })
+    await using best = await GoogLeNet.load(join(out, 'best', 'model.safetensors'))
+    expect(best.options).toMatchObject({ classes: 3, inputSize: 48, width: 0.125 })
+  })
+
+  it('melts the steps a slow reader has missed into one event', async () => {
+    await using model = await GoogLeNet.create(SMALL)
+    const events: FitEvent[] = []
+    for await (const event of model.fit(data, { ...OPTIONS, epochs: 1 })) {
+      events.push(event)
+      await new Promise((resolve) => setTimeout(resolve, 400))
+    }
+    const steps = events.filter((event) => event.type === 'step')
+    expect(steps.length).toBeLessThan(6)
+    expect(steps.reduce((sum, { steps }) => sum + steps, 0)).toBe(6)
+    expect(steps.at(-1)!.step).toBe(6)
+  })
+
+  it('names an image that cannot be decoded, and goes on', async () => {
+    const dir = join(folder.path, 'damaged')
+    await drawPictures(dir, 3, 6)
+    const whole = await readFile(join(dir, 'a', '0.jpg'))
+    await writeFile(join(dir, 'a', '0.jpg'), whole.subarray(0, 60))
+    const damaged = await ImageFolder.open(dir)
+    await using model = await GoogLeNet.create(SMALL)
+    const events = await all(model.fit(damaged, { ...OPTIONS, epochs: 1, batchSize: 4 }))
+    expect(events.filter((event) => event.type === 'skip').map(({ path }) => path)).toEqual([join(dir, 'a', '0.jpg')])
+    await expect(all(model.fit(damaged, { ...OPTIONS, epochs: 1, strict: true }))).rejects.toMatchObject({
+      code: 'GOOGLENET_ERR_IMAGE_DECODE',
+    })
+  })
+})
+
+describe('exactness', () => {
+  it('two runs with the same seed give the same weights, another seed others', async () => {
+    const results = []
+    for (const seed of [5, 5, 6]) {
+      await using model = await GoogLeNet.create({ ...SMALL, seed })
+      await all(model.fit(data, { ...OPTIONS, epochs: 1 }))
+      results.push(await weightsOf(model))
+    }
+    expect(results[1]).toEqual(results[0])
+    expect(results[2]).not.toEqual(results[0])
+  })
+
+  it('stopped in the middle of an epoch and resumed by a new model, a run ends with the same weights', async () => {
+    const out = join(folder.path, 'stopped')
+    const schedule = schedules.poly({ base: 0.005 })
+    await using straight = await GoogLeNet.create(SMALL)
+    await all(straight.fit(data, { ...OPTIONS, schedule, epochs: 2 }))
+
+    await using first = await GoogLeNet.create(SMALL)
+    const controller = new AbortController()
+    const run = async () => {
+      for await (const event of first.fit(data, { ...OPTIONS, schedule, epochs: 2, out, signal: controller.signal })) {
+        if (event.type === 'step' && event.step >= 3) controller.abort('enough')
+      }
+    }
+    await expect(run()).rejects.toMatchObject({ name: 'AbortError', code: 'ABORT_ERR', cause: 'enough' })
+    expect(first.steps).toBeGreaterThanOrEqual(3)
+    expect(first.steps).toBeLessThan(12)
+
+    await using second = await GoogLeNet.load(join(out, 'last', 'checkpoint.safetensors'))
+    const events = await all(second.fit(data, { ...OPTIONS, schedule, epochs: 2, resume: out }))
+    expect(second.steps).toBe(12)
+    expect(events.filter((event) => event.type === 'epoch').at(-1)).toMatchObject({ epoch: 2, imagesSeen: 96 })
+    expect(await weightsOf(second)).toEqual(await weightsOf(straight))
+  })
+
+  it('refuses to resume with other data', async () => {
+    const out = join(folder.path, 'other')
+    await using model = await GoogLeNet.create(SMALL)
+    await all(model.fit(data, { ...OPTIONS, epochs: 1, out }))
+    await expect(all(model.fit(validation, { ...OPTIONS, epochs: 2, resume: out }))).rejects.toThrow(
+      /not those of the checkpoint/,
+    )
+  })
+})
+
+describe('stopping', () => {
+  it('leaving the loop stops the run and leaves the model usable', async () => {
+    await using model = await GoogLeNet.create(SMALL)
+    for await (const event of model.fit(data, { ...OPTIONS, epochs: 100 })) if (event.type === 'step') break
+    const steps = model.steps
+    expect(steps).toBeLessThan(100)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(model.steps).toBe(steps)
+    expect(await model.evaluate(validation)).toMatchObject({ images: 12 })
+  })
+
+  it('an aborted signal stops it before anything happens', async () => {
+    await using model = await GoogLeNet.create(SMALL)
+    await expect(all(model.fit(data, { ...OPTIONS, signal: AbortSignal.abort() }))).rejects.toThrow('aborted')
+    expect(model.steps).toBe(0)
+  })
+
+  it('disposing of the model ends it with DISPOSED', async () => {
+    const model = await GoogLeNet.create(SMALL)
+    const run = async () => {
+      for await (const event of model.fit(data, { ...OPTIONS, epochs: 100 }))
+        if (event.type === 'step') void model.dispose()
+    }
+    await expect(run()).rejects.toMatchObject({ code: 'GOOGLENET_ERR_DISPOSED' })
+  })
+})
+
+describe('learning', () => {
+  it('learns to tell three colours apart', async () => {
+    await using model = await GoogLeNet.create({ ...SMALL, dropout: { main: 0, auxiliary: 0 } })
+    const optimizer = sgd({ rate: 0.01 })
+    const events = await all(model.fit(data, { ...OPTIONS, optimizer, validation, augment: 'none', epochs: 25 }))
+    const last = events.filter((event) => event.type === 'epoch').at(-1)!
+    expect(last.validation!.top1).toBeGreaterThanOrEqual(0.9)
+  })
+
+  it('leaves frozen layers as they are', async () => {
+    await using model = await GoogLeNet.create(SMALL)
+    const before = await model.parameters('weights')
+    await all(model.fit(data, { ...OPTIONS, epochs: 1, freeze: ['conv*', 'inception_3?/*'] }))
+    for (const [name, { data }] of await model.parameters('weights')) {
+      const same = data.every((value, i) => value === before.get(name)!.data[i])
+      expect([name, same]).toEqual([name, /^(conv|inception_3)/.test(name)])
+    }
+  })
+})
+
+describe('bad options', () => {
+  it.each<[string, object, string]>([
+    ['a misspelt option', { batchsize: 8 }, "did you mean 'batchSize'"],
+    ['no epochs', { epochs: 0 }, 'epochs: expected an integer of at least 1, got 0'],
+    ['an unknown policy', { augment: 'random' }, "'inception' or 'caffe' or 'none', got 'random'"],
+    ['a pattern that fits nothing', { freeze: 'convolution*' }, "got 'convolution*'"],
+  ])('%s', async (_, options, message) => {
+    await using model = await GoogLeNet.create(SMALL)
+    expect(() => model.fit(data, options)).toThrow(message)
+  })
+
+  it('data with another number of classes', async () => {
+    await using model = await GoogLeNet.create({ ...SMALL, classes: 4 })
+    expect(() => model.fit(data)).toThrow("expected 4 classes, as the model has, got '3 in")
+  })
+})
