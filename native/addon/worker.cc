@@ -8,14 +8,16 @@ Worker::Worker(Napi::Env env) : env_(env) {
   done_ = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "googlenet", 0, 1);
   done_.Unref(env);
   // Runs before the environment's objects are finalized: at exit, in worker.terminate(), on an uncaught error.
-  napi_add_env_cleanup_hook(env, [](void* self) { static_cast<Worker*>(self)->stop(); }, this);
+  napi_add_env_cleanup_hook(env, stop_hook, this);
   thread_ = std::thread([this] { loop(); });
 }
 
 Worker::~Worker() {
-  napi_remove_env_cleanup_hook(env_, [](void* self) { static_cast<Worker*>(self)->stop(); }, this);
+  napi_remove_env_cleanup_hook(env_, stop_hook, this);
   stop();
 }
+
+void Worker::stop_hook(void* self) { static_cast<Worker*>(self)->stop(); }
 
 void Worker::stop() {
   {

@@ -44,6 +44,7 @@ class Worker {
   void loop();
   void finish(Napi::Env env, Job& job);
   void stop();
+  static void stop_hook(void* self);
 
   std::mutex mutex_;
   std::condition_variable wake_;
