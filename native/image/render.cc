@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "image/augment.h"
 #include "image/colour.h"
@@ -68,27 +69,32 @@ void blend_rows(const uint8_t* __restrict src, size_t stride, const float* weigh
   }
 }
 
-/** One output row, RGB row to B, G and R planes. */
+// A pixel's R, G, B and whatever follows it: four products for the price of one.
+using Four = float __attribute__((vector_size(16)));
+
+inline Four load(const float* p) {
+  Four v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+/** One output row: RGB row (with one float of padding) to B, G and R planes. */
 template <int kCount>
-void blend_columns(const RenderScratch::Taps& taps, const float* __restrict row, int offset, int size,
-                   float* __restrict b, float* __restrict g, float* __restrict r) {
+void blend_columns(const RenderScratch::Taps& taps, const float* row, int offset, int size, float* __restrict b,
+                   float* __restrict g, float* __restrict r) {
   const int count = kCount ? kCount : taps.count;
   const float* weights = taps.weights.data();
   for (int x = 0; x < size; x++, weights += count) {
     const float* p = row + 3 * (taps.first[size_t(x)] - offset);
-    float red = 0, green = 0, blue = 0;
-    for (int t = 0; t < count; t++, p += 3) {
-      red += weights[t] * p[0];
-      green += weights[t] * p[1];
-      blue += weights[t] * p[2];
-    }
-    b[x] = blue, g[x] = green, r[x] = red;
+    Four sum = weights[0] * load(p);
+    for (int t = 1; t < count; t++) sum += weights[t] * load(p + 3 * t);
+    r[x] = sum[0], g[x] = sum[1], b[x] = sum[2];
   }
 }
 
-/** Nearest whole number for 0..255: adding 1.5 * 2^23 leaves no room for a fraction. */
-void round_levels(float* __restrict v, int n) {
-  for (int i = 0; i < n; i++) v[i] = (v[i] + 12582912.0f) - 12582912.0f;
+/** Nearest whole number for 0..255 (adding 1.5 * 2^23 leaves no room for a fraction), then `add`. */
+void round_levels(float* v, int n, float add) {
+  for (int i = 0; i < n; i++) v[i] = ((v[i] + 12582912.0f) - 12582912.0f) + add;
 }
 
 }  // namespace
@@ -111,28 +117,29 @@ void render(const AugmentPolicy& p, const Placement& placement, const Pixels& sr
 
   const auto [low, high] = std::minmax_element(across.first.begin(), across.first.end());
   const int first_column = *low, columns = *high + across.count - first_column;
-  scratch.row.resize(size_t(columns) * 3);
+  scratch.row.resize(size_t(columns) * 3 + 1);
+  const auto blend = across.count == 2   ? blend_columns<2>
+                     : across.count == 3 ? blend_columns<3>
+                     : across.count == 4 ? blend_columns<4>
+                     : across.count == 5 ? blend_columns<5>
+                                         : blend_columns<0>;
+  const bool colours = p.brightness > 0 || p.contrast > 0 || p.saturation > 0 || p.lighting > 0;
   const size_t stride = size_t(from.width) * 3;
   for (int y = 0; y < size; y++) {
-    const uint8_t* rows =
-        src.data + size_t(down.first[size_t(y)] - from.y) * stride + size_t(first_column - from.x) * 3;
-    blend_rows(rows, stride, &down.weights[size_t(y) * size_t(down.count)], down.count, columns * 3,
-               scratch.row.data());
+    const size_t top_row = size_t(down.first[size_t(y)] - from.y), left_column = size_t(first_column - from.x);
+    blend_rows(src.data + top_row * stride + left_column * 3, stride, &down.weights[size_t(y) * size_t(down.count)],
+               down.count, columns * 3, scratch.row.data());
     float *b = dst + y * size, *g = b + n, *r = g + n;
-    const auto blend = across.count == 2   ? blend_columns<2>
-                       : across.count == 3 ? blend_columns<3>
-                       : across.count == 4 ? blend_columns<4>
-                       : across.count == 5 ? blend_columns<5>
-                                           : blend_columns<0>;
     blend(across, scratch.row.data(), first_column, size, b, g, r);
+    round_levels(b, size, colours ? 0 : -p.mean[0]);
+    round_levels(g, size, colours ? 0 : -p.mean[1]);
+    round_levels(r, size, colours ? 0 : -p.mean[2]);
   }
-  round_levels(dst, 3 * n);
-
-  std::array<float, 3> shift{};
-  if (p.brightness > 0 || p.contrast > 0 || p.saturation > 0 || p.lighting > 0) shift = distort(p, key, dst);
+  if (!colours) return;
+  const std::array<float, 3> shift = distort(p, key, dst);
   for (int c = 0; c < 3; c++) {
     const float add = shift[size_t(c)] - p.mean[c];
-    float* __restrict plane = dst + c * n;
+    float* plane = dst + c * n;
     for (int i = 0; i < n; i++) plane[i] += add;
   }
 }
