@@ -31,12 +31,15 @@ function tensorsOf({ outputs, inputGradients, parameterGradients, losses }: Nati
   ]
 }
 
+// Arrays that came from another process may be views of one larger buffer.
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength)
+
 function expectSameBits(actual: NativeRunResult, expected: NativeRunResult): void {
   const tensors = tensorsOf(expected)
   expect(tensors.length).toBeGreaterThan(5)
   const others = new Map(tensorsOf(actual))
   for (const [name, data] of tensors) {
-    expect(Buffer.compare(Buffer.from(others.get(name)!.buffer), Buffer.from(data.buffer)), name).toBe(0)
+    expect(Buffer.compare(bytesOf(others.get(name)!), bytesOf(data)), name).toBe(0)
   }
 }
 
