@@ -64,14 +64,11 @@ export interface NativeTraining {
 }
 
 export class NativeProcess {
-  #child: ChildProcess
+  readonly #isa: IsaName
+  #child: ChildProcess | undefined
 
   constructor(isa: IsaName = 'best') {
-    this.#child = fork(path('child.mjs'), {
-      env: { ...process.env, ...isaEnvironments[isa] },
-      execArgv: [],
-      serialization: 'advanced',
-    })
+    this.#isa = isa
   }
 
   run(request: NativeRun): Promise<NativeRunResult> {
@@ -92,23 +89,40 @@ export class NativeProcess {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const exit = new Promise((resolve) => this.#child.once('exit', resolve))
-    this.#child.disconnect()
+    const child = this.#child
+    if (!child) return
+    const exit = new Promise((resolve) => child.once('exit', resolve))
+    child.disconnect()
     await exit
   }
 
+  /** Starts a child where none lives: after a crash the next request gets a new one. */
+  #living(): ChildProcess {
+    if (this.#child) return this.#child
+    const child = fork(path('child.mjs'), {
+      env: { ...process.env, ...isaEnvironments[this.#isa] },
+      execArgv: [],
+      serialization: 'advanced',
+    })
+    child.once('exit', () => {
+      this.#child = undefined
+    })
+    this.#child = child
+    return child
+  }
+
   #ask<T>(action: string, request: object): Promise<T> {
+    const child = this.#living()
     return new Promise((resolve, reject) => {
       const ended = (code: number | null, signal: string | null) =>
         reject(new Error(`the native process ended (${signal ?? `code ${code}`}) during ${action}`))
-      this.#child.once('exit', ended)
-      this.#child.once('message', (message: { result: T } | { error: string }) => {
-        this.#child.off('exit', ended)
+      child.once('exit', ended)
+      child.once('message', (message: { result: T } | { error: string }) => {
+        child.off('exit', ended)
         if ('error' in message) reject(new Error(message.error))
         else resolve(message.result)
       })
-      this.#child.send({ action, request })
+      child.send({ action, request })
     })
   }
 }
