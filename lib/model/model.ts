@@ -294,11 +294,10 @@ export class GoogLeNet {
     return this.dispose()
   }
 
-  #call<T>(call: Parameters<typeof cancellable<T>>[1], signal?: AbortSignal): Promise<T> {
-    return new Promise<void>((resolve) => {
-      this.#guard.check()
-      resolve()
-    }).then(() => cancellable(signal, call))
+  /** Submits a native call at once, so that calls are served in the order they were made in. */
+  async #call<T>(call: Parameters<typeof cancellable<T>>[1], signal?: AbortSignal): Promise<T> {
+    this.#guard.check()
+    return cancellable(signal, call)
   }
 
   #blobShape(blob: string): readonly [number, number, number] {

@@ -146,7 +146,7 @@ class Trainer {
     const state = this.#state
     const { running } = state
     const rate = this.#rate()
-    const { loss, correct } = await this.model.step({ images, labels }, { optimizer, rate, frozen }).catch(advise)
+    const { loss, correct } = await this.model.step({ images, labels }, { optimizer, rate, frozen })
     state.step = this.model.steps
     state.position = position
     state.imagesSeen = state.epoch * this.#imagesPerEpoch + Math.min(position, this.#imagesPerEpoch)
@@ -207,13 +207,4 @@ class Trainer {
     const path = await this.#folder.save(kind, this.model, this.#state)
     this.emit({ type: 'checkpoint', kind, path, step: this.#state.step })
   }
-}
-
-/** A diverging run is the one failure of a step that has a usual remedy. */
-function advise(error: unknown): never {
-  if (error instanceof GoogLeNetError && error.code === 'GOOGLENET_ERR_NOT_FINITE') {
-    const message = `${error.message}. Try a lower rate, or sgd({ clip: 10 })`
-    throw new GoogLeNetError(error.code, message, { cause: error })
-  }
-  throw error
 }

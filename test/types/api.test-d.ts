@@ -1,0 +1,60 @@
+/** The types users see. */
+import { describe, expectTypeOf, it } from 'vitest'
+import {
+  type ErrorCode,
+  type Evaluation,
+  type Features,
+  type FitEvent,
+  GoogLeNet,
+  GoogLeNetError,
+  type Guess,
+  type ImageFolder,
+  schedules,
+  sgd,
+} from '../../lib/index.js'
+
+declare const model: GoogLeNet
+declare const data: ImageFolder
+
+describe('GoogLeNet', () => {
+  it('predict: one image gives a list, several a list of lists', () => {
+    expectTypeOf(model.predict('cat.jpg')).resolves.toEqualTypeOf<Guess[]>()
+    expectTypeOf(model.predict(new Uint8Array())).resolves.toEqualTypeOf<Guess[]>()
+    expectTypeOf(model.predict(['cat.jpg'])).resolves.toEqualTypeOf<Guess[][]>()
+    expectTypeOf(model.predict(new Float32Array())).resolves.toEqualTypeOf<Guess[][]>()
+    expectTypeOf(model.features('cat.jpg', 'prob')).resolves.toEqualTypeOf<Features>()
+  })
+
+  it('fit yields events told apart by type', () => {
+    const events = model.fit(data, { optimizer: sgd(), schedule: schedules.paper() })
+    expectTypeOf(events).toExtend<AsyncIterable<FitEvent>>()
+    const event = {} as FitEvent
+    if (event.type === 'epoch') expectTypeOf(event.validation).toEqualTypeOf<Evaluation | undefined>()
+    if (event.type === 'skip') expectTypeOf(event.path).toBeString()
+  })
+
+  it('create and load give a model that can be disposed of with await using', () => {
+    expectTypeOf(GoogLeNet.create()).resolves.toEqualTypeOf<GoogLeNet>()
+    expectTypeOf(GoogLeNet.load('x.safetensors', { classes: 5 })).resolves.toExtend<AsyncDisposable>()
+  })
+
+  it('options are checked', () => {
+    // @ts-expect-error misspelt
+    void GoogLeNet.create({ clases: 5 })
+    // @ts-expect-error no such device
+    void GoogLeNet.create({ device: 'tpu' })
+    // @ts-expect-error the constructor is private
+    void new GoogLeNet({})
+    // @ts-expect-error labels are required
+    void model.step({ images: new Float32Array() })
+    // @ts-expect-error options are read-only
+    model.options.classes = 3
+  })
+})
+
+it('errors carry literal codes', () => {
+  expectTypeOf<GoogLeNetError['code']>().toEqualTypeOf<ErrorCode>()
+  expectTypeOf<'GOOGLENET_ERR_DISPOSED'>().toExtend<ErrorCode>()
+  expectTypeOf<'GOOGLENET_ERR_NONSENSE'>().not.toExtend<ErrorCode>()
+  expectTypeOf(new GoogLeNetError('GOOGLENET_ERR_DISPOSED', '')).toExtend<Error>()
+})
