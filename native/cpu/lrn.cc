@@ -44,7 +44,7 @@ class Lrn : public gn_kernel {
   }
 
   void run(const gn_bindings& bindings) override {
-    const int64_t items = int64_t(src_.n) * (!within_ ? int64_t(src_.h) * src_.w
+    const int64_t items = int64_t(src_.n) * (!within_    ? int64_t(src_.h) * src_.w
                                              : backward_ ? src_.blocks
                                                          : int64_t(src_.blocks) * src_.h);
     const int64_t parts = items < pool_.threads() ? items : pool_.threads();

@@ -47,8 +47,9 @@ class Pool : public gn_kernel {
     if (indexed && workspace_.arena == GN_NONE)
       throw Failure(Code::INTERNAL, std::string("backward max pooling '") + step.name + "' lacks its workspace");
     if (indexed && int64_t(a.kernel_h) * a.kernel_w > kMaxWindow)
-      throw Failure(Code::UNSUPPORTED, std::string("max pooling '") + step.name + "' is trained with windows of at most " +
-                                           std::to_string(kMaxWindow) + " elements; use a smaller kernel");
+      throw Failure(Code::UNSUPPORTED, std::string("max pooling '") + step.name +
+                                           "' is trained with windows of at most " + std::to_string(kMaxWindow) +
+                                           " elements; use a smaller kernel");
     covering(in_.h, out_.h, a.kernel_h, a.stride_h, a.pad_h, row_first_, row_last_);
     covering(in_.w, out_.w, a.kernel_w, a.stride_w, a.pad_w, column_first_, column_last_);
     const auto extent = [](int o, int stride, int pad, int kernel, int size) {
@@ -61,9 +62,21 @@ class Pool : public gn_kernel {
                              extent(ox, a.stride_w, a.pad_w, a.kernel_w, in_.w);
         inverse_area_.push_back(area > 0 ? 1.0f / float(area) : 0.0f);
       }
-    shape_ = {in_.h,      in_.w,      out_.h,  out_.w,
-              a.kernel_h, a.kernel_w, a.stride_h, a.stride_w, a.pad_h, a.pad_w,
-              row_first_.data(), row_last_.data(), column_first_.data(), column_last_.data(), inverse_area_.data()};
+    shape_ = {in_.h,
+              in_.w,
+              out_.h,
+              out_.w,
+              a.kernel_h,
+              a.kernel_w,
+              a.stride_h,
+              a.stride_w,
+              a.pad_h,
+              a.pad_w,
+              row_first_.data(),
+              row_last_.data(),
+              column_first_.data(),
+              column_last_.data(),
+              inverse_area_.data()};
   }
 
   void run(const gn_bindings& bindings) override {

@@ -58,7 +58,8 @@ class Softmax : public gn_kernel {
     if (classes_ < 1 || classes_ > dst_.span)
       throw Failure(Code::INTERNAL, std::string("softmax '") + step.name + "' has more classes than channels");
     if (loss_ && (dst_.h != 1 || dst_.w != 1))
-      throw Failure(Code::UNSUPPORTED, std::string("loss '") + step.name + "' needs one label per image, so 1x1 input; " +
+      throw Failure(Code::UNSUPPORTED, std::string("loss '") + step.name +
+                                           "' needs one label per image, so 1x1 input; " +
                                            "put a pooling or linear layer before it");
   }
 

@@ -73,8 +73,7 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
           for (int64_t x = 0; x < count; x++) to[x * layout.block] = 0;
           continue;
         }
-        const float* from =
-            bytes ? planes[c] : static_cast<const float*>(host) + (n * dst.c + c) * layout.area + pixel;
+        const float* from = bytes ? planes[c] : static_cast<const float*>(host) + (n * dst.c + c) * layout.area + pixel;
         if (layout.block == 1)
           std::memcpy(to, from, size_t(count) * sizeof(float));
         else

@@ -30,7 +30,7 @@ done
 for name in isa simd pool lrn dropout softmax gradient optim transfer; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
-compile native/core/threads.cc "$out/threads.o" ""
+for name in threads cores; do compile "native/core/$name.cc" "$out/$name.o" ""; done
 library=$objects
 objects=
 for file in test/native/*_test.cc; do compile "$file" "$out/$(basename "$file" .cc).o" ""; done

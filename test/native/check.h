@@ -138,8 +138,8 @@ struct Bench {
       const double error = std::fabs(got[i] - want[i]) / (std::fabs(want[i]) + floor);
       if (!(error <= worst)) worst = error;
     }
-    check(got.size() == want.size() && worst <= tolerance, name + ": relative error " + std::to_string(worst * 1e6) +
-                                                               "e-6");
+    check(got.size() == want.size() && worst <= tolerance,
+          name + ": relative error " + std::to_string(worst * 1e6) + "e-6");
   }
 
   googlenet::Isa isa;

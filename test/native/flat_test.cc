@@ -65,8 +65,8 @@ void transfer(googlenet::Isa isa, bool planar, bool bytes, int n, int c, int h, 
     gn_device device = b.device(threads);
     b.arena = before;
     import_tensor(device, t, mapped ? map.data() : nullptr, b.arena.data(),
-                  bytes ? static_cast<const void*>(rgb.data()) : host.data(), bytes ? GN_HOST_U8_NHWC_RGB : GN_HOST_F32_NCHW,
-                  mean);
+                  bytes ? static_cast<const void*>(rgb.data()) : host.data(),
+                  bytes ? GN_HOST_U8_NHWC_RGB : GN_HOST_F32_NCHW, mean);
     bool good = true;
     Bench::each(t, t.span, [&](int in, int channel, int y, int x) {
       const int logical = mapped ? t.span - 1 - channel : channel;

@@ -32,7 +32,8 @@ Window window(const Shape& s, int oy, int ox) {
 void one(googlenet::Isa isa, const Shape& s, bool average, bool accumulate, bool masked) {
   Bench b(isa, std::string(average ? "average" : "max") + " pool " + std::to_string(s.c) + "x" + std::to_string(s.h) +
                    "x" + std::to_string(s.w) + " k" + std::to_string(s.kh) + "x" + std::to_string(s.kw) + " s" +
-                   std::to_string(s.sh) + "x" + std::to_string(s.sw) + " p" + std::to_string(s.ph) + "x" + std::to_string(s.pw));
+                   std::to_string(s.sh) + "x" + std::to_string(s.sw) + " p" + std::to_string(s.ph) + "x" +
+                   std::to_string(s.pw));
   const int oh = out_size(s.h, s.kh, s.sh, s.ph, s.ceil), ow = out_size(s.w, s.kw, s.sw, s.pw, s.ceil);
   gn_step step{};
   step.op = GN_POOL, step.name = "pool";
@@ -98,8 +99,8 @@ void pool_tests() {
     for (const Shape& s : fixed)
       for (int variant = 0; variant < 8; variant++) one(isa, s, variant & 1, variant & 2, variant & 4);
     for (int i = 0; i < 60; i++) {
-      Shape s{pick(0, 1) ? 3 : 1, pick(1, 40), pick(1, 17), pick(1, 17), pick(1, 5), pick(1, 5), pick(1, 3),
-              pick(1, 3), 0, 0, pick(0, 1) == 1};
+      Shape s{pick(0, 1) ? 3 : 1, pick(1, 40), pick(1, 17), pick(1, 17), pick(1, 5),     pick(1, 5),
+              pick(1, 3),         pick(1, 3),  0,           0,           pick(0, 1) == 1};
       if (pick(0, 1)) s.kh = s.kw = 3, s.sh = s.sw = pick(1, 2);
       s.ph = pick(0, s.kh - 1), s.pw = pick(0, s.kw - 1);
       if (s.h + 2 * s.ph < s.kh || s.w + 2 * s.pw < s.kw) continue;

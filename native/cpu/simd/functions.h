@@ -17,12 +17,12 @@ void average_backward(const PoolShape&, const float* diff_dst, float* diff_src, 
 // lrn-across.cc
 int64_t lrn_scratch(const LrnShape&);
 void lrn_across_forward(const LrnShape&, const float* src, float* dst, int64_t pixels, float* scratch);
-void lrn_across_backward(const LrnShape&, const float* src, const float* diff_dst, float* diff_src,
-                         const float* mask, bool accumulate, int64_t pixels, float* scratch);
+void lrn_across_backward(const LrnShape&, const float* src, const float* diff_dst, float* diff_src, const float* mask,
+                         bool accumulate, int64_t pixels, float* scratch);
 // lrn-within.cc
 void lrn_within_forward(const LrnShape&, const float* src, float* dst, int first, int last);
-void lrn_within_backward(const LrnShape&, const float* src, const float* diff_dst, float* diff_src,
-                         const float* mask, bool accumulate, float* scratch);
+void lrn_within_backward(const LrnShape&, const float* src, const float* diff_dst, float* diff_src, const float* mask,
+                         bool accumulate, float* scratch);
 // flat.cc
 void combine(float* diff, const float* other, const float* mask, int64_t count);
 void update(float* parameters, float* momentum, const float* gradients, int64_t count, const UpdateFactors&);

@@ -17,13 +17,13 @@ struct PoolShape {
 };
 
 struct LrnShape {
-  int size;           // window, odd
-  int blocks;         // ACROSS: channel blocks of the view
-  int64_t plane;      // ACROSS: floats from block to block
-  int h, w;           // WITHIN
-  float k, scale;     // s = k + scale * sum x^2, with scale = alpha / size^(1 or 2)
+  int size;        // window, odd
+  int blocks;      // ACROSS: channel blocks of the view
+  int64_t plane;   // ACROSS: floats from block to block
+  int h, w;        // WITHIN
+  float k, scale;  // s = k + scale * sum x^2, with scale = alpha / size^(1 or 2)
   float beta;
-  int tile;           // ACROSS: pixels worked on together
+  int tile;  // ACROSS: pixels worked on together
 };
 
 struct UpdateFactors {
@@ -42,8 +42,8 @@ struct Kernels {
   // Rows [first, last) of the diff_src plane, each element gathered from the windows that cover it.
   void (*max_backward)(const PoolShape&, const float* diff_dst, const uint8_t* index, float* diff_src,
                        const float* mask, bool accumulate, int first, int last);
-  void (*average_backward)(const PoolShape&, const float* diff_dst, float* diff_src, const float* mask,
-                           bool accumulate, int first, int last);
+  void (*average_backward)(const PoolShape&, const float* diff_dst, float* diff_src, const float* mask, bool accumulate,
+                           int first, int last);
 
   // `pixels` neighbouring pixels of all blocks. `scratch`: lrn_scratch floats.
   int64_t (*lrn_scratch)(const LrnShape&);

@@ -48,8 +48,8 @@ GOOGLENET_INLINE Vec window_sum(const float* at, int size) {
   return sum;
 }
 
-GOOGLENET_INLINE void forward(const LrnShape& p, const float* src, float* dst, int64_t pixels, float* x,
-                              const int size, const float beta) {
+GOOGLENET_INLINE void forward(const LrnShape& p, const float* src, float* dst, int64_t pixels, float* x, const int size,
+                              const float beta) {
   const int64_t row = width(p);
   const Vec k = all(p.k), scale = all(p.scale);
   clear_margins(p, x);
@@ -112,8 +112,8 @@ void lrn_across_forward(const LrnShape& p, const float* src, float* dst, int64_t
   forward(p, src, dst, pixels, scratch, p.size, p.beta);
 }
 
-void lrn_across_backward(const LrnShape& p, const float* src, const float* diff_dst, float* diff_src,
-                         const float* mask, bool accumulate, int64_t pixels, float* scratch) {
+void lrn_across_backward(const LrnShape& p, const float* src, const float* diff_dst, float* diff_src, const float* mask,
+                         bool accumulate, int64_t pixels, float* scratch) {
   if (p.size == 5 && p.beta == 0.75f)
     return backward(p, src, diff_dst, diff_src, mask, accumulate, pixels, scratch, 5, 0.75f);
   backward(p, src, diff_dst, diff_src, mask, accumulate, pixels, scratch, p.size, p.beta);

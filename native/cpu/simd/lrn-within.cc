@@ -32,8 +32,8 @@ void lrn_within_forward(const LrnShape& p, const float* src, float* dst, int fir
     }
 }
 
-void lrn_within_backward(const LrnShape& p, const float* src, const float* diff_dst, float* diff_src,
-                         const float* mask, bool accumulate, float* scratch) {
+void lrn_within_backward(const LrnShape& p, const float* src, const float* diff_dst, float* diff_src, const float* mask,
+                         bool accumulate, float* scratch) {
   const int64_t plane = int64_t(p.h) * p.w * B;
   float *q = scratch, *direct = scratch + plane;  // as in lrn-across.cc
   for (int y = 0; y < p.h; y++)

@@ -9,11 +9,11 @@ struct Row {
   const PoolShape& p;
   const float* diff_dst;  // row oy0 of the windows that cover the element
   const uint8_t* index;
-  float* diff_src;        // row y
-  const float* mask;      // row y, or null
+  float* diff_src;    // row y
+  const float* mask;  // row y, or null
   bool accumulate;
-  int rows;               // windows that cover row y
-  int row_code;           // (y's row within the first of them) * kernel_w
+  int rows;      // windows that cover row y
+  int row_code;  // (y's row within the first of them) * kernel_w
 };
 
 /** `rows` x `columns` windows from column ox on; the element is at `code` within the first of them, and one stride
@@ -77,8 +77,14 @@ void max_backward(const PoolShape& p, const float* diff_dst, const uint8_t* inde
   for (int y = first; y < last; y++) {
     const int oy = p.row_first[y], rows = p.row_last[y] - oy;
     const int64_t from = int64_t(oy) * p.out_w * B, to = int64_t(y) * p.w * B;
-    const Row row = {p,          diff_dst + from, index + from, diff_src + to, mask ? mask + to : nullptr,
-                     accumulate, rows,            (y + p.pad_h - oy * p.stride_h) * p.kernel_w};
+    const Row row = {p,
+                     diff_dst + from,
+                     index + from,
+                     diff_src + to,
+                     mask ? mask + to : nullptr,
+                     accumulate,
+                     rows,
+                     (y + p.pad_h - oy * p.stride_h) * p.kernel_w};
     if (by_three && p.stride_w == 1 && rows == 3)
       row_stride_1(row, 3);
     else if (by_three && p.stride_w == 2 && rows == 2)

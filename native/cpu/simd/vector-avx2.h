@@ -35,8 +35,7 @@ GOOGLENET_INLINE Index choose(Mask m, Index a, Index b) {
   return {_mm256_blendv_epi8(b.words, a.words, _mm256_castps_si256(m.bits))};
 }
 GOOGLENET_INLINE void store_index(uint8_t* p, Index i) {
-  const __m128i pairs =
-      _mm_packus_epi32(_mm256_castsi256_si128(i.words), _mm256_extracti128_si256(i.words, 1));
+  const __m128i pairs = _mm_packus_epi32(_mm256_castsi256_si128(i.words), _mm256_extracti128_si256(i.words, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(pairs, pairs));
 }
 /** sum + value in the lanes whose index is `code`. */
