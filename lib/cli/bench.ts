@@ -37,7 +37,7 @@ async function bench(what: string, options: Options, ui: Ui): Promise<void> {
   const { batch, steps, inputSize, width, block, device, threads } = options
   const auxiliary = what !== 'predict'
   await using model = await GoogLeNet.create({ inputSize, width, block, device, threads, auxiliary })
-  if (what === 'layers') return layers(model, batch, ui)
+  if (what === 'layers') return await layers(model, batch, ui)
 
   const images = new Float32Array(batch * 3 * inputSize * inputSize).map((_, i) => ((i * 2654435761) % 256) - 128)
   const labels = Array.from({ length: batch }, (_, i) => i % model.classes)

@@ -118,7 +118,7 @@ export class GoogLeNet {
     checkKnown('GoogLeNet.load', given, CREATE_KEYS)
     chooseDevice(given.device)
     const file = await openNetwork(path, given, signal)
-    const model = await GoogLeNet.create({ labels: file.labels, ...given, ...file.options })
+    const model = await GoogLeNet.create({ ...given, ...file.options, labels: given.labels ?? file.labels })
     try {
       await model.setParameters('weights', file.match(model.#session.describe().parameters))
       return model

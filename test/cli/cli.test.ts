@@ -1,0 +1,205 @@
+/** The command line: JSON keys that scripts rely on, exit codes, messages, interruption. */
+import { readdirSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { drawPictures, temporaryFolder } from '../train/pictures.js'
+import { googlenet } from './command.js'
+
+const SMALL = ['--input-size', '48', '--width', '0.125', '--threads', '2', '--batch', '8', '--augment', 'none']
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+const at = (...names: string[]) => join(folder.path, ...names)
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  await drawPictures(at('train'), 3, 16)
+  await drawPictures(at('val'), 3, 4, 2)
+})
+afterAll(() => folder.remove())
+
+describe('train, then what its model is good for', () => {
+  it('train writes the run and gives the promised keys', async () => {
+    const { code, json, stdout, stderr } = await googlenet([
+      ...['train', '--data', at('train'), '--val', at('val'), '--out', at('run'), '--epochs', '2', '--json'],
+      ...[...SMALL, '--lr', '0.002', '--schedule', 'constant', '--seed', '3'],
+    ])
+    expect({ code, stderr, lines: stdout.trim().split('\n').length }).toEqual({ code: 0, stderr: '', lines: 1 })
+    expect(json).toMatchObject({ epochs: 2, steps: 12, out: at('run') })
+    for (const key of ['loss', 'top1', 'top5', 'trainImagesPerSecond']) expect(json[key]).toEqual(expect.any(Number))
+    expect(json.top5).toBe(1)
+    expect(readdirSync(at('run')).sort()).toEqual(['best', 'config.json', 'last', 'metrics.jsonl'])
+    const config = JSON.parse(await readFile(at('run', 'config.json'), 'utf8'))
+    expect(config).toMatchObject({ data: at('train'), epochs: 2, batch: 8, lr: 0.002, augment: 'none', seed: 3 })
+  })
+
+  it('refuses to write a new run over an old one', async () => {
+    const { code, stderr } = await googlenet(['train', '--data', at('train'), '--out', at('run'), ...SMALL])
+    expect(code).toBe(2)
+    expect(stderr).toContain('already holds a run')
+  })
+
+  it('--resume needs nothing but the folder and the new total', async () => {
+    const { code, json } = await googlenet(['train', '--resume', at('run'), '--epochs', '3', '--json'])
+    expect(code).toBe(0)
+    expect(json).toMatchObject({ epochs: 3, steps: 18 })
+    const lines = (await readFile(at('run', 'metrics.jsonl'), 'utf8')).trim().split('\n')
+    const epochs = lines.map((line) => JSON.parse(line)).filter(({ type }) => type === 'epoch')
+    expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3])
+  })
+
+  it('--config gives options, flags win', async () => {
+    const config = JSON.parse(await readFile(at('run', 'config.json'), 'utf8'))
+    await writeFile(at('config.json'), JSON.stringify({ ...config, out: at('configured'), epochs: 5 }))
+    const { code, json } = await googlenet(['train', '--config', at('config.json'), '--epochs', '1', '--json'])
+    expect({ code, epochs: json.epochs, steps: json.steps }).toEqual({ code: 0, epochs: 1, steps: 6 })
+  })
+
+  it('eval, also of an ensemble and with 10 crops', async () => {
+    const model = at('run', 'best', 'model.safetensors')
+    for (const extra of [[], ['--weights', at('run', 'last', 'checkpoint.safetensors')], ['--crops', '10']]) {
+      const { code, json } = await googlenet(['eval', '--weights', model, '--data', at('val'), '--json', ...extra])
+      expect(code).toBe(0)
+      expect(json).toMatchObject({ images: 12, top5: 1, skipped: 0 })
+      expect(json.top1).toBeGreaterThanOrEqual(0)
+      expect(json.imagesPerSecond).toBeGreaterThan(0)
+    }
+  })
+
+  it('predict', async () => {
+    const [first, second] = [at('val', 'a', '0.jpg'), at('val', 'b', '0.jpg')]
+    const model = at('run', 'best', 'model.safetensors')
+    const { code, json } = await googlenet(['predict', '--weights', model, '--top', '2', '--json', first, second])
+    expect(code).toBe(0)
+    expect(json.predictions.map(({ image }: { image: string }) => image)).toEqual([first, second])
+    expect(json.predictions[0].top).toHaveLength(2)
+    expect(json.predictions[0].top[0]).toEqual({
+      label: expect.stringMatching(/^[abc]$/),
+      index: expect.any(Number),
+      probability: expect.any(Number),
+    })
+  })
+
+  it('convert there and back gives the same file', async () => {
+    const [start, caffe, back] = [at('run', 'best', 'model.safetensors'), at('m.caffemodel'), at('back.safetensors')]
+    const first = await googlenet(['convert', start, caffe, '--json'])
+    expect(first.json).toEqual({ tensors: 128, parameters: expect.any(Number) })
+    expect((await googlenet(['convert', caffe, back, '--json'])).json).toEqual(first.json)
+    const twice = at('twice.caffemodel')
+    await googlenet(['convert', back, twice])
+    expect(await readFile(twice)).toEqual(await readFile(caffe))
+  })
+
+  it('fine-tuning starts with a new classifier for other classes', async () => {
+    await drawPictures(at('two'), 2, 8)
+    const model = at('run', 'best', 'model.safetensors')
+    const { code, json } = await googlenet([
+      ...['train', '--data', at('two'), '--weights', model, '--out', at('tuned'), '--epochs', '1', '--json'],
+      ...['--batch', '8', '--freeze', 'conv*', '--freeze', 'inception_3?/*', '--augment', 'none'],
+    ])
+    expect({ code, steps: json.steps }).toEqual({ code: 0, steps: 2 })
+  })
+})
+
+describe('what needs no data', () => {
+  it('summary', async () => {
+    const { code, json } = await googlenet(['summary', '--json'])
+    expect({ code, parameters: json.parameters, macs: json.macs }).toEqual({
+      ...{ code: 0, parameters: 6_998_552, macs: 1_582_671_872 },
+    })
+    expect(json.layers).toContainEqual(expect.objectContaining({ name: 'inception_5b/output', shape: [1024, 7, 7] }))
+    const naive = await googlenet(['summary', '--block', 'naive', '--json'])
+    expect(naive.json.macs).toBeGreaterThan(json.macs)
+  })
+
+  it('doctor', async () => {
+    const { code, json } = await googlenet(['doctor', '--json'])
+    expect(code).toBe(0)
+    expect(json.devices).toContainEqual(expect.objectContaining({ device: 'cpu', available: true }))
+    expect(json.libraries).toContainEqual(expect.objectContaining({ name: 'oneDNN' }))
+    expect(json.problems).toEqual([])
+  })
+
+  it.each(['train', 'predict'])('bench %s', async (what) => {
+    const size = ['--input-size', '48', '--width', '0.125', '--batch', '4', '--steps', '3']
+    const { code, json } = await googlenet(['bench', what, ...size, '--json'])
+    expect(code).toBe(0)
+    expect(json).toMatchObject({
+      imagesPerSecond: expect.any(Number),
+      stepMs: { p50: expect.any(Number), p95: expect.any(Number) },
+      peakRssMb: expect.any(Number),
+      device: 'cpu',
+    })
+  })
+
+  it('bench layers', async () => {
+    const { json } = await googlenet([
+      'bench',
+      'layers',
+      '--input-size',
+      '48',
+      '--width',
+      '0.125',
+      '--batch',
+      '2',
+      '--json',
+    ])
+    expect(json.kernels.length).toBeGreaterThan(100)
+  })
+})
+
+describe('failures', () => {
+  it.each<[string, string[], number, string]>([
+    ['a misspelt command', ['trian'], 2, 'Did you mean train?'],
+    ['a misspelt flag', ['eval', '--wieghts', 'x'], 2, 'Did you mean --weights?'],
+    ['a flag that is missing', ['eval', '--data', 'x'], 2, "required option '--weights <file>'"],
+    ['a value of the wrong kind', ['summary', '--classes', 'many'], 2, 'expected an integer of at least 2'],
+    ['an unknown choice', ['summary', '--block', 'dense'], 2, 'Allowed choices are reduced, naive'],
+    ['train without data', ['train'], 2, '--data DIR'],
+    ['a missing file', ['eval', '--weights', 'no.safetensors', '--data', 'x'], 1, 'no.safetensors'],
+    ['a missing folder', ['train', '--data', 'no/such/folder'], 1, 'no/such/folder'],
+    ['no CUDA', ['summary', '--device', 'cuda'], 1, "hint: 'googlenet doctor'"],
+    ['a format it cannot write', ['convert', 'a.safetensors', 'b.pth'], 1, 'a.safetensors'],
+  ])('%s', async (_, args, expected, message) => {
+    const { code, stdout, stderr } = await googlenet(args)
+    expect({ code, stdout }).toEqual({ code: expected, stdout: '' })
+    expect(stderr).toContain(message)
+    expect(stderr).not.toMatch(/\n\s+at /)
+  })
+
+  it('with --json they are an object on stdout and stderr is silent', async () => {
+    const failed = await googlenet(['train', '--data', 'no/such/folder', '--json'])
+    expect(failed).toMatchObject({ code: 1, stderr: '', json: { error: { code: 'GOOGLENET_ERR_FILE_NOT_FOUND' } } })
+    const usage = await googlenet(['eval', '--wieghts', 'x', '--json'])
+    expect(usage).toMatchObject({ code: 2, stderr: '', json: { error: { code: 'GOOGLENET_ERR_UNKNOWN_OPTION' } } })
+  })
+
+  it('a misspelt key of --config', async () => {
+    await writeFile(at('bad.json'), JSON.stringify({ data: at('train'), epoch: 3 }))
+    const { code, stderr } = await googlenet(['train', '--config', at('bad.json')])
+    expect(code).toBe(2)
+    expect(stderr).toContain("unknown option 'epoch'; did you mean 'epochs'?")
+  })
+})
+
+describe('interruption', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('%s saves, exits with 130, and the run can be resumed', async (signal) => {
+    const out = at(signal)
+    const args = ['train', '--data', at('train'), '--out', out, '--epochs', '500', ...SMALL, '--lr', '0.0001']
+    const { code, stderr } = await googlenet(args, (child) => {
+      const timer = setInterval(() => {
+        if (!readdirSync(folder.path).includes(signal) || !readdirSync(out).includes('last')) return
+        clearInterval(timer)
+        child.kill(signal)
+      }, 20)
+      child.on('exit', () => clearInterval(timer))
+    })
+    expect({ code, told: /stopped after step \d+; go on with --resume/.test(stderr) }).toEqual({
+      code: 130,
+      told: true,
+    })
+    const steps = Number(/stopped after step (\d+)/.exec(stderr)?.[1])
+    const epochs = Math.floor(steps / 6) + 1
+    const { json } = await googlenet(['train', '--resume', out, '--epochs', String(epochs), '--json'])
+    expect(json).toMatchObject({ epochs, steps: epochs * 6 })
+  })
+})
