@@ -69,7 +69,7 @@ Placement place(const AugmentPolicy& p, int width, int height, const SampleKey& 
   const bool mirror = draws.uniform() < p.mirror;
   if (p.crop == AugmentPolicy::Crop::AREA) {
     const Region box = draw_area(p, width, height, draws);
-    return {double(box.x), double(box.y), double(box.width), double(box.height), box, true, mirror};
+    return {double(box.x), double(box.y), double(box.width), double(box.height), box, mirror};
   }
   int to_width, to_height;
   resized(p, width, height, to_width, to_height);
@@ -79,7 +79,7 @@ Placement place(const AugmentPolicy& p, int width, int height, const SampleKey& 
     top = draws.integer(to_height - p.size);
   }
   const double step_x = double(width) / to_width, step_y = double(height) / to_height;
-  return {left * step_x, top * step_y, p.size * step_x, p.size * step_y, {0, 0, width, height}, false, mirror};
+  return {left * step_x, top * step_y, p.size * step_x, p.size * step_y, {0, 0, width, height}, mirror};
 }
 
 int shrink_for(const AugmentPolicy& p, const Placement& placement) {

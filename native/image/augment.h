@@ -44,8 +44,6 @@ struct Placement {
   double x, y, width, height;
   /** What resampling may read: the whole photo, or the crop alone (crop first, then resize) for AREA. */
   Region bounds;
-  /** Shrinking averages over all covered pixels; otherwise two taps a side, as cv::resize. */
-  bool antialias;
   bool mirror;
 };
 

@@ -1,6 +1,6 @@
 // Resampling is separable: rows are blended first (contiguous, so GCC vectorises it), then columns, and only the
-// pixels under the crop are touched. Bilinear with half-pixel centres; when antialiased, the triangle grows with the
-// shrinking factor as PIL's BILINEAR does. The result is rounded to whole grey levels, since both Caffe's image sets
+// pixels under the crop are touched. Bilinear with half-pixel centres; when shrinking, the triangle grows with the
+// factor as PIL's BILINEAR does. The result is rounded to whole grey levels, since both Caffe's image sets
 // and PIL hold bytes there.
 #include <algorithm>
 #include <array>
@@ -19,9 +19,8 @@ namespace googlenet {
 namespace {
 
 /** Output pixel i lies at begin + (i + 1/2) step, in pixel edges of the source; taps stay in [low, high). */
-void make_taps(RenderScratch::Taps& taps, int size, double begin, double step, int low, int high, bool antialias,
-               bool mirror) {
-  const double support = antialias ? std::max(1.0, step) : 1.0;
+void make_taps(RenderScratch::Taps& taps, int size, double begin, double step, int low, int high, bool mirror) {
+  const double support = std::max(1.0, step);
   taps.count = std::min(int(std::ceil(support * 2)) + 1, high - low);
   taps.first.resize(size_t(size));
   taps.weights.assign(size_t(size) * size_t(taps.count), 0.0f);
@@ -110,10 +109,8 @@ void render(const AugmentPolicy& p, const Placement& placement, const Pixels& sr
   const int right = (bounds.x + bounds.width + denominator - 1) / denominator;
   const int bottom = (bounds.y + bounds.height + denominator - 1) / denominator;
   RenderScratch::Taps &across = scratch.across, &down = scratch.down;
-  make_taps(across, size, placement.x * shrink, placement.width * shrink / size, left, right, placement.antialias,
-            placement.mirror);
-  make_taps(down, size, placement.y * shrink, placement.height * shrink / size, top, bottom, placement.antialias,
-            false);
+  make_taps(across, size, placement.x * shrink, placement.width * shrink / size, left, right, placement.mirror);
+  make_taps(down, size, placement.y * shrink, placement.height * shrink / size, top, bottom, false);
 
   const auto [low, high] = std::minmax_element(across.first.begin(), across.first.end());
   const int first_column = *low, columns = *high + across.count - first_column;

@@ -10,28 +10,29 @@ const image = (width: number, height: number, seed = 1): DecodedImage => ({
   data: pixels(width, height, seed),
 })
 
-/** The photo resized to `to` by cv::resize's bilinear rule, its centre of `size`, B G R minus mean. */
+/** The photo resized to `to` by PIL's BILINEAR rule (a triangle as wide as one output pixel), its centre of `size`. */
 function reference(src: DecodedImage, to: [number, number], policy: AugmentPolicy): Float64Array {
   const { size, mean } = policy
   const out = new Float64Array(3 * size * size)
   const offset = to.map((side) => Math.floor((side - size) / 2)) as [number, number]
-  const tap = (at: number, scaled: number, side: number): [number, number, number] => {
-    const centre = ((at + 0.5) * side) / scaled - 0.5
-    const low = Math.floor(centre)
-    return [Math.max(0, low), Math.min(side - 1, low + 1), centre - low]
+  const taps = (at: number, scaled: number, side: number): [number, number][] => {
+    const scale = side / scaled
+    const reach = Math.max(1, scale)
+    const centre = (at + 0.5) * scale
+    const weights = Array.from({ length: side }, (_, i) => Math.max(0, 1 - Math.abs(i + 0.5 - centre) / reach))
+    const total = weights.reduce((sum, weight) => sum + weight, 0)
+    return weights.flatMap((weight, i): [number, number][] => (weight > 0 ? [[i, weight / total]] : []))
   }
-  const value = (x: number, y: number, c: number) => src.data[(y * src.width + x) * 3 + c] as number
-  for (let y = 0; y < size; y++)
-    for (let x = 0; x < size; x++) {
-      const [x0, x1, fx] = tap(x + offset[0], to[0], src.width)
-      const [y0, y1, fy] = tap(y + offset[1], to[1], src.height)
+  const across = Array.from({ length: size }, (_, x) => taps(x + offset[0], to[0], src.width))
+  const down = Array.from({ length: size }, (_, y) => taps(y + offset[1], to[1], src.height))
+  for (const [y, rows] of down.entries())
+    for (const [x, columns] of across.entries())
       for (let c = 0; c < 3; c++) {
-        const top = value(x0, y0, c) * (1 - fx) + value(x1, y0, c) * fx
-        const bottom = value(x0, y1, c) * (1 - fx) + value(x1, y1, c) * fx
-        const level = Math.round(top * (1 - fy) + bottom * fy)
-        out[((2 - c) * size + y) * size + x] = level - (mean[2 - c] as number)
+        let level = 0
+        for (const [row, v] of rows)
+          for (const [column, u] of columns) level += u * v * (src.data[(row * src.width + column) * 3 + c] as number)
+        out[((2 - c) * size + y) * size + x] = Math.round(level) - (mean[2 - c] as number)
       }
-    }
   return out
 }
 
