@@ -2,6 +2,7 @@
  * Which device computes, and why: 'cuda' throws when it cannot be had, 'auto' falls back once and says the reason,
  * nothing ever falls back silently. Also the facts about devices that `devices()` and `googlenet doctor` report.
  */
+import { cpus } from 'node:os'
 import { GoogLeNetError } from './errors.js'
 import { type NativeModule, native } from './native.js'
 import { invalid } from './options.js'
@@ -39,9 +40,10 @@ export function chooseDevice(wanted: Device = 'auto'): DeviceChoice {
 
 /** All devices this package knows, whether they can be used or not. */
 export function devices(): DeviceInfo[] {
-  const { isa, threads, deviceDescription } = probe(native())
+  const { isa, threads } = probe(native())
+  const description = cpus()[0]?.model.trim() || process.arch
   return [
-    { device: 'cpu', available: true, description: deviceDescription, isa, threads },
+    { device: 'cpu', available: true, description, isa, threads },
     { device: 'cuda', available: false, description: NO_CUDA },
   ]
 }
@@ -54,7 +56,7 @@ function probe({ Session }: NativeModule) {
       { op: 'softmax', name: 'prob', src: 'data' },
     ],
   })
-  const { isa, threads, deviceDescription } = session
+  const { isa, threads } = session
   void session.dispose()
-  return { isa, threads, deviceDescription }
+  return { isa, threads }
 }

@@ -5,7 +5,7 @@ export { type LoadedBatch, Loader, type LoaderOptions } from './data/loader.js'
 export { type Device, type DeviceInfo, devices } from './device.js'
 export { AbortError, type ErrorCode, GoogLeNetError } from './errors.js'
 export type { Crops } from './model/crops.js'
-export type { EvaluateOptions } from './model/evaluate.js'
+export { type EvaluateOptions, evaluate } from './model/evaluate.js'
 export type { Dropout, NetworkOptions } from './model/googlenet.js'
 export type { Batch, BatchImages, ImageInput, ImageTensor, RgbImage } from './model/images.js'
 export { GoogLeNet } from './model/model.js'
@@ -18,9 +18,9 @@ export type {
   PredictOptions,
   StepOptions,
   StepOutcome,
-  Summary,
 } from './model/model-options.js'
-export type { LayerInfo } from './native.js'
+export type { Summary } from './model/summary.js'
+export type { KernelInfo, LayerInfo } from './native.js'
 export type { CheckpointEvent, EpochEvent, FitEvent, SkipEvent, StepEvent } from './train/events.js'
 export type { FitOptions } from './train/fit-options.js'
 export type { Evaluation } from './train/metrics.js'

@@ -78,7 +78,7 @@ async function layers(model: GoogLeNet, batch: number, ui: Ui): Promise<void> {
   const kernels = await model.profile(batch, { training: true })
   const milliseconds = kernels.reduce((sum, kernel) => sum + kernel.milliseconds, 0)
   const rows = kernels.map(({ name, direction, implementation, macs, milliseconds }) => {
-    const rate = macs > 0 ? ((2e-6 * macs * batch) / milliseconds).toFixed(0) : ''
+    const rate = macs > 0 ? ((2e-6 * macs) / milliseconds).toFixed(0) : ''
     return [name, direction, implementation, milliseconds.toFixed(3).padStart(9), rate.padStart(8)]
   })
   ui.result(

@@ -1,7 +1,7 @@
 /** `googlenet summary`: layers, shapes, parameters and multiply-accumulates of a network. */
 import type { Command } from 'commander'
 import { GoogLeNet } from '../model/model.js'
-import type { Summary } from '../model/model-options.js'
+import type { Summary } from '../model/summary.js'
 import { choice, type GlobalOptions, number, type Runner, whole } from './arguments.js'
 import { table, type Ui } from './ui.js'
 

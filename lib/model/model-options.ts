@@ -2,7 +2,6 @@
  * What a model is created with and what its calls take and return; the checks and defaults of creation.
  */
 import type { Device } from '../device.js'
-import type { LayerInfo } from '../native.js'
 import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid } from '../options.js'
 import type { Optimizer } from '../train/optimizer.js'
 import type { NetworkOptions } from './googlenet.js'
@@ -62,16 +61,6 @@ export interface Features {
   shape: readonly number[]
   data: Float32Array
 }
-export interface Summary {
-  layers: LayerInfo[]
-  /** Weights and biases used at inference. */
-  parameters: number
-  /** Those of the auxiliary heads included. */
-  trainingParameters: number
-  /** Multiply-accumulates of one image at inference. */
-  macs: number
-}
-
 export const CREATE_KEYS = [
   ...['classes', 'inputSize', 'width', 'auxiliary', 'dropout', 'block', 'filler'],
   ...['device', 'precision', 'threads', 'seed', 'labels'],

@@ -16,7 +16,7 @@ import {
   native,
   type ParameterSet,
 } from '../native.js'
-import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid, nearest } from '../options.js'
+import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid } from '../options.js'
 import type { FitEvent } from '../train/events.js'
 import type { Evaluation } from '../train/metrics.js'
 import { topClasses } from '../train/metrics.js'
@@ -49,9 +49,9 @@ import {
   resolveOptions,
   type StepOptions,
   type StepOutcome,
-  type Summary,
 } from './model-options.js'
 import { saveFile } from './save.js'
+import { type Summary, shapeAtInference, summarize } from './summary.js'
 
 export class GoogLeNet {
   readonly options: Readonly<ModelOptions>
@@ -62,7 +62,7 @@ export class GoogLeNet {
   readonly labels: readonly string[]
   readonly #session: NativeSession
   readonly #guard: DisposeGuard
-  readonly #blobs: ReadonlyMap<string, LayerInfo>
+  readonly #layers: LayerInfo[]
   #steps = 0
 
   private constructor(given: CreateOptions) {
@@ -91,7 +91,7 @@ export class GoogLeNet {
     this.deviceReason = deviceReason
     this.threads = this.#session.threads
     this.#guard = new DisposeGuard('model', () => this.#session.dispose())
-    this.#blobs = new Map(this.#session.describe().layers.map((layer) => [layer.name, layer]))
+    this.#layers = this.#session.describe().layers
   }
 
   /**
@@ -192,9 +192,10 @@ export class GoogLeNet {
     options: FeatureOptions = {},
   ): Promise<Features> {
     checkKnown('features', options, ['signal', 'resize'])
+    this.#guard.check()
     const { signal, resize = 'warp' } = options
     const size = this.options.inputSize
-    const [c, h, w] = this.#blobShape(blob)
+    const [c, h, w] = shapeAtInference(this.#layers, blob)
     const tensor = isTensor(images) ? toInput(images, size) : undefined
     const list = tensor ? [] : Array.isArray(images) ? images : [images]
     const total = tensor?.shape[0] ?? list.length
@@ -260,16 +261,9 @@ export class GoogLeNet {
     return this.#session.describe().parameters.map(({ name }) => name)
   }
 
+  /** Layers, shapes, parameters and multiply-accumulates. */
   summary(): Summary {
-    const layers = [...this.#blobs.values()]
-    const used = layers.filter(({ phase }) => phase !== 'train')
-    const sum = (rows: LayerInfo[], key: 'parameters' | 'macs') => rows.reduce((total, row) => total + row[key], 0)
-    return {
-      layers,
-      parameters: sum(used, 'parameters'),
-      trainingParameters: sum(layers, 'parameters'),
-      macs: sum(used, 'macs'),
-    }
+    return summarize(this.#layers)
   }
 
   /** Bytes held natively: parameters (weights, gradients, momentum), arena, scratch, kernels' weight copies. */
@@ -298,15 +292,6 @@ export class GoogLeNet {
   async #call<T>(call: Parameters<typeof cancellable<T>>[1], signal?: AbortSignal): Promise<T> {
     this.#guard.check()
     return cancellable(signal, call)
-  }
-
-  #blobShape(blob: string): readonly [number, number, number] {
-    this.#guard.check()
-    const layer = this.#blobs.get(blob)
-    if (layer && layer.phase !== 'train') return layer.shape
-    const names = [...this.#blobs.values()].filter(({ phase }) => phase !== 'train').map(({ name }) => name)
-    const near = nearest(blob, names)
-    throw invalid('blob', `the name of a blob computed at inference${near ? ` (did you mean '${near}'?)` : ''}`, blob)
   }
 }
 
