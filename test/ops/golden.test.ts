@@ -49,7 +49,7 @@ async function readGolden(name: string): Promise<Golden> {
 
 /** The inner product has axis 3: every line of the blob is an image of its own to a row of ours. */
 function asImages(row: LayerRow, { shape, data }: NpyArray): NpyArray {
-  return row.op === 'linear' ? { shape: [data.length / shape[3]!, shape[3]!], data } : { shape, data }
+  return row.op === 'linear' ? { shape: [data.length / shape[3]!, shape[3]!, 1, 1], data } : { shape, data }
 }
 
 describe.skipIf(dataAbsent)(`layers agree with Caffe${skipReason}`, () => {

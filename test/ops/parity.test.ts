@@ -8,7 +8,8 @@ import { rowsOf } from '../reference/network.js'
 import type { Case } from './case.js'
 import { cases } from './cases.js'
 import { relativeError } from './compare.js'
-import { decidedProblem, type Problem, sinksOf, solve } from './problem.js'
+import { lrnAfterConcat } from './networks.js'
+import { decidedProblem, makeProblem, type Problem, sinksOf, solve } from './problem.js'
 import {
   type IsaName,
   isaEnvironments,
@@ -105,9 +106,16 @@ describe.skipIf(nativeAbsent).each(Object.keys(isaEnvironments) as IsaName[])(
       expectGradients(kept, training, problem, tolerance)
     })
 
+    test('channels that are not contiguous are refused where their neighbourhood matters', async () => {
+      const rows = lrnAfterConcat(13, 6)
+      const { parameters, inputs } = makeProblem({ name: 'refused', rows, batch: 1 })
+      const run = native.run({ rows, parameters, inputs, training: false, outputs: ['y'] })
+      await expect(run).rejects.toThrow(/GOOGLENET_ERR_UNSUPPORTED.*'y'.*concat/)
+    })
+
     test('the instruction set is the one asked for', async () => {
-      const { problem } = solveCase(cases[0]!)
-      const { isa: actual } = await native.run({ ...problem, training: false, outputs: ['y'] })
+      const { rows, parameters, inputs } = solveCase(cases[0]!).problem
+      const { isa: actual } = await native.run({ rows, parameters, inputs, training: false, outputs: ['y'] })
       if (isa === 'best') expect(['avx512', 'avx2', 'portable']).toContain(actual)
       else expect(actual).toBe(isa)
     })
