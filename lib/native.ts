@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { GoogLeNetError } from './errors.js'
+import { type ErrorCode, GoogLeNetError } from './errors.js'
 import type { Filler, LayerRow, Phase } from './model/layer.js'
 
 export interface NativeTensor {
@@ -97,6 +97,7 @@ export interface KernelInfo {
   op: string
   /** For instance 'jit:avx512_core', 'brgemm:avx512_core', 'own:avx2'. */
   implementation: string
+  /** Of the whole batch. */
   macs: number
   milliseconds: number
 }
@@ -163,7 +164,8 @@ export interface ImageBatch {
   labels: Int32Array
   /** `index` of the samples in the batch, in order. */
   indices: Int32Array
-  skipped: { path: string; index: number; message: string }[]
+  /** code: GOOGLENET_ERR_UNSUPPORTED for what is no JPEG, else why it could not be read or decoded. */
+  skipped: { path: string; index: number; code: ErrorCode; message: string }[]
 }
 /** Native decoding threads with a bounded queue of finished batches, in the order of submission. */
 export interface NativePipeline {
