@@ -151,7 +151,10 @@ SgdOptions to_sgd_options(const Napi::Object& object) {
 
 HostInput to_host_input(const std::string& name, const Napi::Value& value) {
   const auto fail = [&](const std::string& why) {
-    return Failure(Code::INVALID_ARGUMENT, "'" + name + "' must be {shape, data} with data a Float32Array (N, C, H, W) or a Uint8Array (N, H, W, 3): " + why);
+    return Failure(
+        Code::INVALID_ARGUMENT,
+        "'" + name +
+            "' must be {shape, data} with data a Float32Array (N, C, H, W) or a Uint8Array (N, H, W, 3): " + why);
   };
   if (!value.IsObject()) throw fail("it is no object");
   const auto object = value.As<Napi::Object>();

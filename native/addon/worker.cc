@@ -5,7 +5,8 @@
 namespace googlenet::addon {
 
 Worker::Worker(Napi::Env env) : env_(env) {
-  done_ = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "googlenet", 0, 1);
+  done_ =
+      Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "googlenet", 0, 1);
   done_.Unref(env);
   // Runs before the environment's objects are finalized: at exit, in worker.terminate(), on an uncaught error.
   napi_add_env_cleanup_hook(env, stop_hook, this);

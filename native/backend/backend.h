@@ -21,19 +21,19 @@ typedef struct gn_status {
 } gn_status;
 
 typedef enum gn_arena {
-  GN_NONE = 0,       // no tensor
-  GN_ACTIVATIONS,    // values, gradients of values, workspaces: one arena
+  GN_NONE = 0,     // no tensor
+  GN_ACTIVATIONS,  // values, gradients of values, workspaces: one arena
   GN_ARENAS
 } gn_arena;
 
 typedef struct gn_tensor {
   gn_arena arena;
-  int32_t planar;              // 1: [n][c][h][w]
-  int64_t offset;              // bytes from the arena's start to the buffer's start
-  int32_t n, c, h, w;          // c: logical channels
-  int32_t span;                // physical channels of this view
-  int32_t channel;             // first physical channel of this view within its buffer
-  int32_t channels;            // physical channels of the buffer
+  int32_t planar;      // 1: [n][c][h][w]
+  int64_t offset;      // bytes from the arena's start to the buffer's start
+  int32_t n, c, h, w;  // c: logical channels
+  int32_t span;        // physical channels of this view
+  int32_t channel;     // first physical channel of this view within its buffer
+  int32_t channels;    // physical channels of the buffer
 } gn_tensor;
 
 typedef struct gn_parameter {
@@ -56,16 +56,16 @@ typedef enum gn_lrn_region { GN_LRN_ACROSS = 0, GN_LRN_WITHIN } gn_lrn_region;
 /** All attributes of all operations; an operation reads its own. Names and meanings are Caffe's. */
 typedef struct gn_attributes {
   int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-  int32_t groups;              // conv: weights are given dense, block-diagonal; gradients off the blocks must be 0
-  int32_t relu;                // conv, linear: dst = max(dst, 0)
-  int32_t pool_kind;           // average divides by the window clipped to the padded input (Caffe)
+  int32_t groups;     // conv: weights are given dense, block-diagonal; gradients off the blocks must be 0
+  int32_t relu;       // conv, linear: dst = max(dst, 0)
+  int32_t pool_kind;  // average divides by the window clipped to the padded input (Caffe)
   int32_t lrn_region, lrn_size;
   float lrn_alpha, lrn_beta, lrn_k;  // y = x * (k + alpha / size^(1 or 2) * sum x^2)^-beta
-  float dropout_ratio;         // kept values are scaled by 1 / (1 - ratio)
-  uint32_t dropout_stream;     // distinguishes the dropout layers of one network
+  float dropout_ratio;               // kept values are scaled by 1 / (1 - ratio)
+  uint32_t dropout_stream;           // distinguishes the dropout layers of one network
   float loss_weight;
-  int32_t classes;             // softmax, loss: logical channels; labels are in [0, classes)
-  int32_t result;              // loss: index of its first float in gn_bindings.results: {mean loss, correct}
+  int32_t classes;  // softmax, loss: logical channels; labels are in [0, classes)
+  int32_t result;   // loss: index of its first float in gn_bindings.results: {mean loss, correct}
 } gn_attributes;
 
 /**
@@ -95,12 +95,12 @@ typedef struct gn_bindings {
   void* arenas[GN_ARENAS];
   float* parameters;
   float* gradients;
-  void* scratch;             // at least the largest scratch_bytes of the kernels
-  const int32_t* labels;     // (N)
-  float* results;            // losses: see gn_attributes.result
-  uint64_t seed;             // dropout: Philox key
-  uint32_t step;             // dropout: Philox counter word, changes every training step
-  uint64_t version;          // of the parameters: a kernel whose weight copy is older makes it anew in sync()
+  void* scratch;          // at least the largest scratch_bytes of the kernels
+  const int32_t* labels;  // (N)
+  float* results;         // losses: see gn_attributes.result
+  uint64_t seed;          // dropout: Philox key
+  uint32_t step;          // dropout: Philox counter word, changes every training step
+  uint64_t version;       // of the parameters: a kernel whose weight copy is older makes it anew in sync()
 } gn_bindings;
 
 typedef struct gn_kernel_info {
@@ -156,8 +156,8 @@ typedef struct gn_backend {
   gn_status (*import_tensor)(gn_device* device, const gn_tensor* dst, const int32_t* channel_map, void* arena,
                              const void* host, gn_host_format format, const float mean[3]);
   /** View to host f32 (N, C, H, W). */
-  gn_status (*export_tensor)(gn_device* device, const gn_tensor* src, const int32_t* channel_map,
-                             const void* arena, float* host);
+  gn_status (*export_tensor)(gn_device* device, const gn_tensor* src, const int32_t* channel_map, const void* arena,
+                             float* host);
 } gn_backend;
 
 }  // extern "C"

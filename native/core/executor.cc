@@ -13,7 +13,8 @@ namespace googlenet {
 static constexpr size_t kPrograms = 8;  // batch sizes 1, 2, 4, 8, training, validation, and two to spare
 
 static void stop_if(const std::atomic<bool>* cancelled) {
-  if (cancelled && cancelled->load(std::memory_order_relaxed)) throw Failure(Code::ABORTED, "the operation was aborted");
+  if (cancelled && cancelled->load(std::memory_order_relaxed))
+    throw Failure(Code::ABORTED, "the operation was aborted");
 }
 
 Executor::Executor(Graph graph, const Options& options)
@@ -61,9 +62,8 @@ PlanRequest Executor::plan_request(const RunRequest& request) const {
   }
   for (size_t i = 0; i < graph_.nodes.size(); i++) {
     if (graph_.nodes[i].row.op != GN_INPUT || !Graph::active(graph_.nodes[i], request.training)) continue;
-    const auto given = std::find_if(request.inputs.begin(), request.inputs.end(), [&](const HostInput& input) {
-      return input.name == graph_.nodes[i].row.name;
-    });
+    const auto given = std::find_if(request.inputs.begin(), request.inputs.end(),
+                                    [&](const HostInput& input) { return input.name == graph_.nodes[i].row.name; });
     if (given == request.inputs.end())
       throw Failure(Code::INVALID_ARGUMENT, "the input '" + graph_.nodes[i].row.name + "' was not given");
   }
@@ -101,12 +101,11 @@ static std::string shape_text(const std::vector<int64_t>& shape) {
 
 void Executor::import_host(const gn_tensor& tensor, int node, const HostInput& host) {
   const Shape& s = graph_.nodes[node].shape;
-  const std::vector<int64_t> expected = host.format == GN_HOST_F32_NCHW
-                                            ? std::vector<int64_t>{tensor.n, s.c, s.h, s.w}
-                                            : std::vector<int64_t>{tensor.n, s.h, s.w, 3};
+  const std::vector<int64_t> expected = host.format == GN_HOST_F32_NCHW ? std::vector<int64_t>{tensor.n, s.c, s.h, s.w}
+                                                                        : std::vector<int64_t>{tensor.n, s.h, s.w, 3};
   if (host.shape != expected || (host.format == GN_HOST_U8_NHWC_RGB && s.c != 3))
-    throw Failure(Code::INVALID_SHAPE, "'" + host.name + "' must have shape " + shape_text(expected) + ", got " +
-                                           shape_text(host.shape));
+    throw Failure(Code::INVALID_SHAPE,
+                  "'" + host.name + "' must have shape " + shape_text(expected) + ", got " + shape_text(host.shape));
   const auto map = layout_->channel_map(node);
   check(backend_.import_tensor(device_, &tensor, map.data(), arena_.data(), host.data, host.format, options_.mean));
 }
@@ -132,14 +131,15 @@ void Executor::load(Program& program, const RunRequest& request) {
   }
   if (!plan.losses.empty()) {
     if (request.label_count != plan.request.batch)
-      throw Failure(Code::INVALID_SHAPE, "expected " + std::to_string(plan.request.batch) + " labels, one an image, got " +
-                                             std::to_string(request.label_count));
+      throw Failure(Code::INVALID_SHAPE, "expected " + std::to_string(plan.request.batch) +
+                                             " labels, one an image, got " + std::to_string(request.label_count));
     int classes = graph_.nodes[plan.losses[0]].shape.c;
     for (const int loss : plan.losses) classes = std::min(classes, graph_.nodes[loss].shape.c);
     for (int64_t i = 0; i < request.label_count; i++)
       if (request.labels[i] < 0 || request.labels[i] >= classes)
         throw Failure(Code::LABEL_OUT_OF_RANGE, "label " + std::to_string(request.labels[i]) + " of image " +
-                                                    std::to_string(i) + " is not in [0, " + std::to_string(classes) + ")");
+                                                    std::to_string(i) + " is not in [0, " + std::to_string(classes) +
+                                                    ")");
     labels_.assign(request.labels, request.labels + request.label_count);
   }
   results_.assign(2 * plan.losses.size() + 1, 0);
@@ -205,15 +205,16 @@ StepResult Executor::step(RunRequest request, const SgdOptions& sgd) {
   for (size_t k = 0; k < result.losses.size(); k++)
     result.loss += double(graph_.nodes[p.plan.losses[k]].row.attributes.loss_weight) * result.losses[k].loss;
   if (!std::isfinite(result.loss))
-    throw Failure(Code::NOT_FINITE, "the loss is " + std::to_string(result.loss) + " at step " +
-                                        std::to_string(request.step) + "; the weights were left as they were. Lower the rate, clip gradients, or check the input");
+    throw Failure(Code::NOT_FINITE,
+                  "the loss is " + std::to_string(result.loss) + " at step " + std::to_string(request.step) +
+                      "; the weights were left as they were. Lower the rate, clip gradients, or check the input");
   execute(p, true, request.cancelled);
   double squares = 0;
   check(backend_.square_sum(device_, gradients_.floats(), layout_->parameter_floats, &squares));
   result.gradient_norm = std::sqrt(squares);
   if (!std::isfinite(result.gradient_norm))
-    throw Failure(Code::NOT_FINITE, "a gradient is not finite at step " + std::to_string(request.step) +
-                                        " (loss " + std::to_string(result.loss) +
+    throw Failure(Code::NOT_FINITE, "a gradient is not finite at step " + std::to_string(request.step) + " (loss " +
+                                        std::to_string(result.loss) +
                                         "); the weights were left as they were. Lower the rate or clip gradients");
   const auto updates = sgd_updates(graph_, *layout_, sgd, result.gradient_norm);
   stop_if(request.cancelled);

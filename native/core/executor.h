@@ -83,8 +83,7 @@ class Executor {
   const char* device_description() const { return backend_.describe(device_); }
 
   void initialize(uint64_t seed);
-  void set_parameter(ParameterSet set, const std::string& name, const float* data,
-                     const std::vector<int64_t>& shape);
+  void set_parameter(ParameterSet set, const std::string& name, const float* data, const std::vector<int64_t>& shape);
   HostTensor get_parameter(ParameterSet set, const std::string& name);
 
   RunResult run(const RunRequest& request);

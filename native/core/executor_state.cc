@@ -74,8 +74,8 @@ std::vector<KernelReport> Executor::profile(int batch, bool training) {
     if (node.row.op != GN_INPUT || !Graph::active(node, training)) continue;
     auto& values = data.emplace_back(size_t(batch) * node.shape.c * node.shape.h * node.shape.w);
     for (float& v : values) v = normal(random);
-    request.inputs.push_back({node.row.name, GN_HOST_F32_NCHW, values.data(),
-                              {batch, node.shape.c, node.shape.h, node.shape.w}});
+    request.inputs.push_back(
+        {node.row.name, GN_HOST_F32_NCHW, values.data(), {batch, node.shape.c, node.shape.h, node.shape.w}});
   }
   request.labels = labels.data(), request.label_count = batch;
   Program& p = program(plan_request(request));

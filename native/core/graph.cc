@@ -20,8 +20,8 @@ int64_t Parameter::count() const {
 static void check_window(const Row& row) {
   const gn_attributes& a = row.attributes;
   const bool windowed = row.op == GN_CONV || (row.op == GN_POOL && !row.global);
-  if (windowed && (a.kernel_h < 1 || a.kernel_w < 1 || a.stride_h < 1 || a.stride_w < 1 || a.pad_h < 0 ||
-                   a.pad_w < 0 || a.dilation_h < 1 || a.dilation_w < 1))
+  if (windowed && (a.kernel_h < 1 || a.kernel_w < 1 || a.stride_h < 1 || a.stride_w < 1 || a.pad_h < 0 || a.pad_w < 0 ||
+                   a.dilation_h < 1 || a.dilation_w < 1))
     invalid_row(row, "kernel, stride and dilation must be positive and pad not negative");
 }
 

@@ -48,8 +48,8 @@ struct Parameter {
 
 struct Node {
   Row row;
-  std::vector<int> sources;  // nodes
-  Shape shape;               // of the output blob, which has the node's name
+  std::vector<int> sources;    // nodes
+  Shape shape;                 // of the output blob, which has the node's name
   int weight = -1, bias = -1;  // index into Graph::parameters
   int64_t macs = 0;
 };

@@ -172,8 +172,8 @@ void Layout::layout_parameters() {
           const int source = node.sources[0];
           p.columns = spans_[source];
           const Shape& src = graph_.nodes[source].shape;
-          p.inner = node.row.op == GN_LINEAR ? src.h * src.w
-                                             : node.row.attributes.kernel_h * node.row.attributes.kernel_w;
+          p.inner =
+              node.row.op == GN_LINEAR ? src.h * src.w : node.row.attributes.kernel_h * node.row.attributes.kernel_w;
         }
         parameter_floats += p.size();
       }

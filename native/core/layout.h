@@ -33,7 +33,7 @@ class Layout {
   Layout(const Graph& graph, int block);
 
   int block;
-  std::vector<Place> places;    // by node
+  std::vector<Place> places;  // by node
   std::vector<Buffer> buffers;
   /** Nodes that run as one step, in order; concat nodes have no step but keep their place in the order. */
   std::vector<std::vector<int>> units;

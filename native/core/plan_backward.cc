@@ -28,8 +28,8 @@ void Plan::find_gradients() {
     for (const int reader : graph_.readers(i)) {
       if (!Graph::active(graph_.nodes[reader], true)) continue;
       if (seeded)
-        throw Failure(Code::UNSUPPORTED, "a gradient can only be given for a blob that no layer reads, not for '" +
-                                             node.row.name + "'");
+        throw Failure(Code::UNSUPPORTED,
+                      "a gradient can only be given for a blob that no layer reads, not for '" + node.row.name + "'");
       reached_[i] |= reached_[reader];
     }
   }
@@ -66,8 +66,7 @@ void Plan::backward_data(const std::vector<int>& unit, int source, bool accumula
   if (op.backward_reads_src) step.src = value(source);
   if (op.backward_reads_dst) step.dst = view(unit, values_);
   if (op.is_loss)
-    step.attributes.result =
-        2 * int(std::find(losses.begin(), losses.end(), unit.front()) - losses.begin());
+    step.attributes.result = 2 * int(std::find(losses.begin(), losses.end(), unit.front()) - losses.begin());
   else
     step.diff_dst = gradient_view(unit);
   step.diff_src = diff_src;
@@ -148,8 +147,8 @@ void Plan::plan_backward() {
     for (const int member : *unit) reached += reached_[member] && wanted_[member];
     if (!reached) continue;
     if (reached < int(unit->size()))
-      throw Failure(Code::UNSUPPORTED,
-                    "layer '" + node.row.name + "' shares a step with others, but a gradient reaches only some of them");
+      throw Failure(Code::UNSUPPORTED, "layer '" + node.row.name +
+                                           "' shares a step with others, but a gradient reaches only some of them");
     for (const int member : *unit) complete(member);
     if (node.weight >= 0) backward_weights(*unit);
   }

@@ -17,8 +17,7 @@ enum class Code : int {
 /** "GOOGLENET_ERR_<NAME>", as JavaScript sees it. */
 inline const char* code_name(Code code) {
   switch (code) {
-    case Code::OK:
-      return "OK";
+    case Code::OK: return "OK";
 #define GOOGLENET_ERROR(name, meaning) \
   case Code::name:                     \
     return "GOOGLENET_ERR_" #name;

@@ -220,9 +220,7 @@ void ThreadPool::run(int64_t count, void (*call)(const void*, int64_t), const vo
   const uint64_t invited = uint64_t(fixed ? count : s.threads) << 16;
   s.gate.store(head | invited | (fixed ? kFixed : 0));
   if (s.sleepers.load() > 0) {
-    {
-      std::lock_guard<std::mutex> lock(s.sleep);
-    }
+    { std::lock_guard<std::mutex> lock(s.sleep); }
     s.wake.notify_all();
   }
 

@@ -96,8 +96,8 @@ class ConvForward : public Conv {
     const Problem p = problem_of(device, step, step.src, step.dst);
     const auto desc = forward_desc(device, p, step.attributes.relu, step.training);
     primitive_ = Forward(desc);
-    weights_ = onednn_.weights(step.weights.offset, p.plain_weights, p.plain_weights, p.plain_weights,
-                               desc.weights_desc());
+    weights_ =
+        onednn_.weights(step.weights.offset, p.plain_weights, p.plain_weights, p.plain_weights, desc.weights_desc());
     src_ = unbound(p.src), dst_ = unbound(p.dst);
     if (step.bias.offset >= 0) bias_ = unbound(p.bias);
     adopt(desc);
@@ -124,12 +124,12 @@ class ConvBackwardData : public Conv {
       throw Failure(Code::INTERNAL, "a convolution's backward data can neither accumulate nor mask");
     Problem p = problem_of(device, step, step.diff_src, step.diff_dst);
     const auto hint = forward_desc(device, p, false, true);
-    const dnnl::convolution_backward_data::primitive_desc desc(
-        onednn_.engine, dnnl::algorithm::convolution_direct, p.src, p.any_weights, p.dst, p.stride, p.dilation,
-        p.pad_left, p.pad_right, hint, user_scratchpad());
+    const dnnl::convolution_backward_data::primitive_desc desc(onednn_.engine, dnnl::algorithm::convolution_direct,
+                                                               p.src, p.any_weights, p.dst, p.stride, p.dilation,
+                                                               p.pad_left, p.pad_right, hint, user_scratchpad());
     primitive_ = dnnl::convolution_backward_data(desc);
-    weights_ = onednn_.weights(step.weights.offset, p.plain_weights, p.plain_weights, p.plain_weights,
-                               desc.weights_desc());
+    weights_ =
+        onednn_.weights(step.weights.offset, p.plain_weights, p.plain_weights, p.plain_weights, desc.weights_desc());
     diff_src_ = unbound(p.src), diff_dst_ = unbound(p.dst);
     adopt(desc);
   }
@@ -172,8 +172,8 @@ class ConvBackwardWeights : public Conv {
     }
     const auto hint = forward_desc(device, p, false, true);
     const dnnl::convolution_backward_weights::primitive_desc desc(
-        onednn_.engine, dnnl::algorithm::convolution_direct, p.src, p.any_weights, p.bias, p.dst, p.stride,
-        p.dilation, p.pad_left, p.pad_right, hint, user_scratchpad());
+        onednn_.engine, dnnl::algorithm::convolution_direct, p.src, p.any_weights, p.bias, p.dst, p.stride, p.dilation,
+        p.pad_left, p.pad_right, hint, user_scratchpad());
     primitive_ = dnnl::convolution_backward_weights(desc);
     src_ = unbound(p.src), diff_dst_ = unbound(p.dst), plain_ = unbound(p.plain_weights);
     if (step.bias.offset >= 0) bias_ = unbound(p.bias);
@@ -196,8 +196,7 @@ class ConvBackwardWeights : public Conv {
     std::unordered_map<int, memory> arguments{{DNNL_ARG_SRC, bound(src_, src)},
                                               {DNNL_ARG_DIFF_DST, bound(diff_dst_, dst)},
                                               {DNNL_ARG_DIFF_WEIGHTS, reorders_ ? weights_ : plain_}};
-    if (step_.bias.offset >= 0)
-      arguments.emplace(DNNL_ARG_DIFF_BIAS, bound(bias_, b.gradients + step_.bias.offset));
+    if (step_.bias.offset >= 0) arguments.emplace(DNNL_ARG_DIFF_BIAS, bound(bias_, b.gradients + step_.bias.offset));
     execute(primitive_, std::move(arguments), b);
     if (reorders_) {
       reorder_.execute(onednn_.stream, weights_, plain_);

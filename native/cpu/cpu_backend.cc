@@ -133,9 +133,8 @@ const gn_backend kBackend{
       return guarded([&] { *result = square_sum(*device, values, count); });
     },
     [](gn_device* device, const gn_tensor* dst, const int32_t* map, void* arena, const void* host,
-       gn_host_format format, const float mean[3]) {
-      return guarded([&] { import_tensor(*device, *dst, map, arena, host, format, mean); });
-    },
+       gn_host_format format,
+       const float mean[3]) { return guarded([&] { import_tensor(*device, *dst, map, arena, host, format, mean); }); },
     [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
       return guarded([&] { export_tensor(*device, *src, map, arena, host); });
     },

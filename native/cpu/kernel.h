@@ -38,14 +38,14 @@ Kernel make_linear(gn_device& device, const gn_step& step);
 Kernel make_pool(gn_device& device, const gn_step& step);
 Kernel make_lrn(gn_device& device, const gn_step& step);
 Kernel make_dropout(gn_device& device, const gn_step& step);
-Kernel make_softmax(gn_device& device, const gn_step& step);  // SOFTMAX and LOSS
+Kernel make_softmax(gn_device& device, const gn_step& step);   // SOFTMAX and LOSS
 Kernel make_gradient(gn_device& device, const gn_step& step);  // MASK and SUM
 
-void update(gn_device& device, const gn_update& update);                                   // optim.cc
-double square_sum(gn_device& device, const float* values, int64_t count);                  // optim.cc
-void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena,
-                   const void* host, gn_host_format format, const float mean[3]);          // transfer.cc
+void update(gn_device& device, const gn_update& update);                   // optim.cc
+double square_sum(gn_device& device, const float* values, int64_t count);  // optim.cc
+void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
+                   gn_host_format format, const float mean[3]);  // transfer.cc
 void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
-                   float* host);                                                           // transfer.cc
+                   float* host);  // transfer.cc
 
 }  // namespace googlenet::cpu

@@ -54,9 +54,8 @@ struct Onednn {
   dnnl::stream stream;
 
   /** Shared by all kernels that read the same parameter in the same format, forgotten with the last of them. */
-  std::shared_ptr<Weights> weights(int64_t offset, const dnnl::memory::desc& master,
-                                   const dnnl::memory::desc& permuted, const dnnl::memory::desc& viewed,
-                                   const dnnl::memory::desc& target);
+  std::shared_ptr<Weights> weights(int64_t offset, const dnnl::memory::desc& master, const dnnl::memory::desc& permuted,
+                                   const dnnl::memory::desc& viewed, const dnnl::memory::desc& target);
   int64_t weight_bytes();
 
  private:
@@ -89,9 +88,7 @@ class Scratch {
     return at;
   }
   int64_t bytes() const { return bytes_; }
-  static void* at(const gn_bindings& bindings, int64_t offset) {
-    return static_cast<char*>(bindings.scratch) + offset;
-  }
+  static void* at(const gn_bindings& bindings, int64_t offset) { return static_cast<char*>(bindings.scratch) + offset; }
 
  private:
   int64_t bytes_ = 0;

@@ -10,8 +10,7 @@ namespace googlenet {
 std::vector<gn_update> sgd_updates(const Graph& graph, const Layout& layout, const SgdOptions& options,
                                    double gradient_norm) {
   std::unordered_set<std::string> frozen(options.frozen.begin(), options.frozen.end());
-  const float scale =
-      options.clip > 0 && gradient_norm > options.clip ? float(options.clip / gradient_norm) : 1.0f;
+  const float scale = options.clip > 0 && gradient_norm > options.clip ? float(options.clip / gradient_norm) : 1.0f;
   std::vector<gn_update> updates;
   for (size_t i = 0; i < graph.parameters.size(); i++) {
     const Parameter& parameter = graph.parameters[i];

@@ -27,15 +27,18 @@ test.skipIf(!withReference)(
   },
 )
 
-test.skipIf(!withReference)('a photo that must shrink becomes what PIL made of it (needs the reference data)', async () => {
-  const path = join(referenceData, 'images/caffe/cat.jpg')
-  const source = { samples: [{ path, label: 281 }], order: () => [0] }
-  await using loader = new Loader(source, { batchSize: 1, policy: policies.evaluate() })
-  const expected = tensor(join(referenceData, 'golden/golden_bvlc.safetensors'), 'input')
-  for await (const { images } of loader) {
-    // PIL rounds to bytes between its two passes too, so one level may differ.
-    const differences = images.map((value, i) => Math.abs(value - expected[i]!))
-    expect(differences.every((d) => d <= 1)).toBe(true)
-    expect(differences.filter((d) => d > 0).length / differences.length).toBeLessThan(0.2)
-  }
-})
+test.skipIf(!withReference)(
+  'a photo that must shrink becomes what PIL made of it (needs the reference data)',
+  async () => {
+    const path = join(referenceData, 'images/caffe/cat.jpg')
+    const source = { samples: [{ path, label: 281 }], order: () => [0] }
+    await using loader = new Loader(source, { batchSize: 1, policy: policies.evaluate() })
+    const expected = tensor(join(referenceData, 'golden/golden_bvlc.safetensors'), 'input')
+    for await (const { images } of loader) {
+      // PIL rounds to bytes between its two passes too, so one level may differ.
+      const differences = images.map((value, i) => Math.abs(value - expected[i]!))
+      expect(differences.every((d) => d <= 1)).toBe(true)
+      expect(differences.filter((d) => d > 0).length / differences.length).toBeLessThan(0.2)
+    }
+  },
+)
