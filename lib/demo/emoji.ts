@@ -89,7 +89,7 @@ export async function loadEmoji(options: EmojiOptions): Promise<EmojiData> {
   let before = 0
   for (const part of parts) {
     const images = await drawAll(
-      part.map(({ concept, style }) => concept.svg[style]),
+      part.map(({ concept, style }) => concept.drawings[style]),
       {
         size,
         background: options.background ?? [255, 255, 255],

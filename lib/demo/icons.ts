@@ -1,12 +1,13 @@
 /**
  * The four emoji sets of the demo, read from their npm packages (Iconify's format: SVG bodies in one JSON file).
- * Which concepts exist in all four, the Unicode group of each, and one SVG text for a concept in a style. A set is
+ * Which concepts exist in all four, the Unicode group of each, and its drawing in each style. A set is
  * parsed whole and dropped again: only the SVG of shared concepts is kept.
  */
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
+import type { Drawing } from './draw.js'
 
 /** The art styles, named as their npm packages are, in the order in which they are drawn. */
 export const emojiStyles = ['noto', 'twemoji', 'openmoji', 'fluent-emoji-flat'] as const
@@ -35,11 +36,11 @@ const credits: Record<EmojiStyle, string> = {
 /** One line for each style: title, author, licence, address. */
 export const emojiAttribution: readonly string[] = emojiStyles.map((style) => credits[style])
 
-/** One concept that all four styles draw: Iconify's name of it, its label 0..7, and the SVG text in each style. */
+/** One concept that all four styles draw: Iconify's name of it, its label 0..7, and its drawing in each style. */
 export interface EmojiConcept {
   name: string
   label: number
-  svg: Record<EmojiStyle, string>
+  drawings: Record<EmojiStyle, Drawing>
 }
 
 export interface EmojiIndex {
@@ -102,8 +103,8 @@ export async function readEmojiIndex(
   for (const name of shared) {
     const label = groups.get(name)
     if (label === undefined) continue
-    const svg = Object.fromEntries(emojiStyles.map((style, index) => [style, toSvg(sets[index]!, name)]))
-    concepts.push({ name, label, svg: svg as Record<EmojiStyle, string> })
+    const drawings = Object.fromEntries(emojiStyles.map((style, index) => [style, drawingOf(sets[index]!, name)]))
+    concepts.push({ name, label, drawings: drawings as Record<EmojiStyle, Drawing> })
   }
   return { shared, concepts }
 }
@@ -134,8 +135,8 @@ function groupsByName(metadata: Metadata): Map<string, number> {
   return groups
 }
 
-/** SVG text of a name, aliases followed; a mirrored alias mirrors the drawing (Fluent's right-pointing hand). */
-function toSvg(set: IconSet, name: string): string {
+/** The drawing of a name, aliases followed; a mirrored alias mirrors the drawing (Fluent's right-pointing hand). */
+function drawingOf(set: IconSet, name: string): Drawing {
   let flipX = false
   let flipY = false
   let key = name
@@ -157,8 +158,5 @@ function toSvg(set: IconSet, name: string): string {
     flipX || flipY
       ? `<g transform="translate(${dx} ${dy}) scale(${flipX ? -1 : 1} ${flipY ? -1 : 1})">${icon.body}</g>`
       : icon.body
-  return (
-    '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ' +
-    `viewBox="${left} ${top} ${width} ${height}">${body}</svg>`
-  )
+  return { body, left, top, width, height }
 }

@@ -36,7 +36,7 @@ describe('what the four packages share', () => {
 
   it('mirrors a mirrored alias', () => {
     const right = index.concepts.find(({ name }) => name === 'backhand-index-pointing-right')!
-    expect(right.svg['fluent-emoji-flat']).toContain('scale(-1 1)')
+    expect(right.drawings['fluent-emoji-flat'].body).toContain('scale(-1 1)')
   })
 })
 
