@@ -9,6 +9,7 @@ import { AbortError, GoogLeNetError } from '../errors.js'
 import { type GlobalOptions, type Runner, whole } from './arguments.js'
 import { addBench } from './bench.js'
 import { addConvert } from './convert.js'
+import { addDemo } from './demo.js'
 import { addDoctor } from './doctor.js'
 import { addEval } from './eval.js'
 import { addPredict } from './predict.js'
@@ -41,15 +42,7 @@ addConvert(program, run)
 addSummary(program, run)
 addBench(program, run)
 addDoctor(program, run)
-program
-  .command('demo')
-  .description('train on emoji from the installed packages, evaluate on a held-out art style, classify a few')
-  .action((_options, command: Command) =>
-    run(async (ui) => {
-      const { demoCommand } = await import('./demo.js')
-      await demoCommand(command.optsWithGlobals<GlobalOptions>(), ui)
-    }),
-  )
+addDemo(program, run)
 
 for (const command of program.commands) command.copyInheritedSettings(program)
 

@@ -106,13 +106,11 @@ describe('loadEmoji', () => {
     expect(seen.at(-1)).toEqual([total, total])
   })
 
-  it('gives the same for the same seed, another split for another', async () => {
+  it('gives the same for the same seed', async () => {
     const again = await loadEmoji(small)
     expect(again.train.names).toEqual(data.train.names)
     expect(Buffer.compare(again.train.images, data.train.images)).toBe(0)
     expect(Buffer.compare(again.newConcept.images, data.newConcept.images)).toBe(0)
-    const other = await loadEmoji({ ...small, seed: 2 })
-    expect(other.newConcept.names).not.toEqual(data.newConcept.names)
   })
 })
 

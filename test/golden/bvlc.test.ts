@@ -24,7 +24,8 @@ const taps = (golden: TensorMap) => [...golden.keys()].filter((name) => !name.st
 /** Attributes by which a layer of ours is a layer of Caffe's; defaults filled in. */
 function essence(row: LayerRow): unknown {
   const { name, op } = row
-  const pair = (value: unknown, otherwise: number) => (Array.isArray(value) ? value : [value ?? otherwise, value ?? otherwise])
+  const pair = (value: unknown, otherwise: number) =>
+    Array.isArray(value) ? value : [value ?? otherwise, value ?? otherwise]
   const src = row.op === 'input' ? [] : row.op === 'concat' ? row.src : [row.src]
   const outputs = 'outputs' in row ? row.outputs : undefined
   const window =
@@ -78,7 +79,10 @@ describe.skipIf(dataAbsent)(`BVLC GoogLeNet${skipReason}`, () => {
 
     test("two photos get Caffe's probabilities", async () => {
       const images = await Promise.all([0, 1].map((k) => decode(dataPath(`${photos}${k}.jpg`))))
-      expect(images.map(({ width, height }) => [width, height])).toEqual([[size, size], [size, size]])
+      expect(images.map(({ width, height }) => [width, height])).toEqual([
+        [size, size],
+        [size, size],
+      ])
       // Raw values, no mean: float32 input is taken as it is.
       const planes = images.map(planesBgr)
       const data = new Float32Array(planes.flatMap((plane) => [...plane]))
@@ -105,7 +109,11 @@ describe.skipIf(dataAbsent)(`BVLC GoogLeNet${skipReason}`, () => {
       const lines = readFileSync(dataPath('images/imagenet_500_reference_top5.tsv'), 'utf8').trim().split('\n')
       const entries = lines.map((line) => {
         const [file, label, ...top] = line.split('\t')
-        return { file: file!, label: Number(label), top: top.map((pair) => pair.split(':').map(Number) as [number, number]) }
+        return {
+          file: file!,
+          label: Number(label),
+          top: top.map((pair) => pair.split(':').map(Number) as [number, number]),
+        }
       })
       expect(entries).toHaveLength(500)
       let top1 = 0
