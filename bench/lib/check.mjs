@@ -1,0 +1,60 @@
+/**
+ * A contender is timed only when it computes the right thing: probabilities within 1e-4 of Caffe's (or, with random
+ * weights, of the first contender's), and a training run whose losses are those of the others.
+ */
+import { Child } from './child.mjs'
+
+const TOLERANCE = { f32: 1e-4, bf16: 3e-2 }
+/** Relative, on the losses of a few steps without dropout. */
+const LOSS_TOLERANCE = 1e-3
+const CHECK_BATCH = 4
+const CHECK_STEPS = 4
+const CLASSES = 1000
+
+export function decode(output) {
+  const bytes = Buffer.from(output, 'base64')
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
+}
+
+/** Largest difference over the batch; its images are those of `expected`, repeated. */
+function difference(output, expected) {
+  const known = expected.length / CLASSES
+  let largest = 0
+  for (let i = 0; i < output.length; i++) {
+    const image = Math.floor(i / CLASSES) % known
+    const distance = Math.abs(output[i] - expected[image * CLASSES + (i % CLASSES)])
+    if (!(distance <= largest)) largest = distance // NaN stays
+  }
+  return largest
+}
+
+/**
+ * The tolerance is a part of the largest probability: random weights make all of them small.
+ *
+ * @throws when the probabilities are not those expected
+ */
+export function checkOutput(output, expected, precision) {
+  const error = difference(output, expected)
+  const largest = expected.reduce((max, value) => Math.max(max, value), 0)
+  if (error <= TOLERANCE[precision] * largest) return error
+  throw new Error(`wrong result: probabilities differ by ${error.toExponential(1)}`)
+}
+
+/** Losses of a few steps in a process of their own, so that the memory of the timed one is not touched. */
+export async function trainingLosses(contender, threads) {
+  const child = new Child(contender, threads)
+  try {
+    return (await child.ask({ do: 'losses', batch: CHECK_BATCH, steps: CHECK_STEPS })).losses
+  } finally {
+    await child.end()
+  }
+}
+
+/** @throws when the losses are not the reference's */
+export function checkLosses(losses, reference) {
+  const errors = losses.map((loss, step) => Math.abs(loss - reference[step]) / Math.abs(reference[step]))
+  const error = Math.max(...errors)
+  if (error <= LOSS_TOLERANCE) return error
+  const list = (values) => values.map((value) => value.toFixed(4)).join(' ')
+  throw new Error(`wrong result: losses ${list(losses)}, expected ${list(reference)}`)
+}

@@ -1,0 +1,51 @@
+/** The table, as text for people. Rates are medians over the rounds. */
+import { NOISY } from './machine.mjs'
+
+const columns = [
+  ['contender', (name) => name],
+  ['version', (_, d) => d.version ?? ''],
+  ['img/s', (_, d) => number(d.imagesPerSecond, 1)],
+  ['ms/batch', (_, d) => number(d.milliseconds, 1)],
+  [
+    'rounds min-max',
+    (_, d) => (d.rounds.length ? `${number(Math.min(...d.rounds), 1)}-${number(Math.max(...d.rounds), 1)}` : ''),
+  ],
+  ['difference', (_, d) => (d.difference === null ? '' : d.difference.toExponential(1))],
+  ['peak MB', (_, d) => d.peakMb ?? ''],
+  ['others', (_, d) => (d.others === null ? '' : `${Math.round(d.others * 100)} %${d.others > NOISY ? ' noisy' : ''}`)],
+]
+
+function number(value, digits) {
+  return value === null || value === undefined ? '' : value.toFixed(digits)
+}
+
+export function printHeader({ machine, weights }) {
+  const { cpu, cores, units, memoryGb, isa, threads, load, date } = machine
+  const source =
+    weights === 'BVLC'
+      ? 'BVLC weights; difference: of probabilities from those Caffe computed'
+      : 'random weights (no reference data); difference: of probabilities from the first contender'
+  console.log(`\n${cpu}, ${cores} cores, ${memoryGb} GiB; ${units.join(' ')}`)
+  console.log(`${isa}, ${threads} threads, f32, ${date} UTC, load ${load.toFixed(2)} at the start`)
+  console.log(`${source}; for training: of the losses, relative, from ours`)
+}
+
+export function printRow(row) {
+  console.log(`\n${row.work}, batch ${row.batch}, ${row.precision}`)
+  const lines = Object.entries(row.details)
+    .sort(([, a], [, b]) => (b.imagesPerSecond ?? -1) - (a.imagesPerSecond ?? -1))
+    .map(([name, detail]) =>
+      detail.problem ? [name, detail.problem] : columns.map(([, cell]) => String(cell(name, detail))),
+    )
+  const table = [columns.map(([title]) => title), ...lines]
+  // A problem is a sentence and takes the rest of its line.
+  const widths = columns.map((_, i) => Math.max(...table.filter((l) => l.length > 2).map((line) => line[i].length)))
+  for (const line of table) {
+    const cells =
+      line.length > 2 ? line.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))) : line
+    console.log(`  ${line.length > 2 ? cells.join('  ') : `${line[0].padEnd(widths[0])}  ${line[1]}`}`)
+  }
+  if (row.ratio === null) return
+  const [low, high] = row.spread.map((value) => value.toFixed(2))
+  console.log(`  ours / best peer (${row.best}): ${row.ratio.toFixed(2)} (rounds ${low}-${high})`)
+}
