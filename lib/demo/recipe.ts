@@ -28,18 +28,25 @@ export interface DemoRecipe {
 const white: Rgb = [255, 255, 255]
 
 export const demoRecipe: DemoRecipe = {
+  // 32, 16, 8, 4, 2 pixels after the stem and the poolings. 96 learned no more per image, at 1.6 times the cost.
   inputSize: 64,
+  // A quarter of the width learns less from as many images; the whole width sees too few in two minutes.
   width: 0.5,
+  // The heads exist for depth at 224 pixels; here they cost time and gain nothing.
   auxiliary: false,
   filler: 'xavier',
+  // The run is too short to overfit; dropout only slows it.
   dropout: { main: 0, auxiliary: 0.7 },
+  // Its margins and colours are the most ordinary of the four; the decision record has the other styles' figures.
   heldOutStyle: 'twemoji',
   background: white,
   batchSize: 16,
   epochs: 24,
+  // BVLC's 0.01 with batches of 32 learns more slowly here; 0.0025 and 0.007 were both worse.
   rate: 0.004,
   warmupShare: 0.05,
   momentum: 0.9,
   weightDecay: 0.0002,
-  augment: { mirror: 0.5, scale: 0.15, aspect: 0, shift: 0.06, brightness: 0.1, saturation: 0.1, background: white },
+  // Styles differ in colour more than in shape: the colour knobs decide how well a new style is recognised.
+  augment: { mirror: 0.5, scale: 0.15, aspect: 0, shift: 0.06, brightness: 0.25, saturation: 0.4, background: white },
 }
