@@ -41,7 +41,7 @@ export const demoRecipe: DemoRecipe = {
   heldOutStyle: 'twemoji',
   background: white,
   batchSize: 16,
-  epochs: 24,
+  epochs: 30,
   // BVLC's 0.01 with batches of 32 learns more slowly here; 0.0025 and 0.007 were both worse.
   rate: 0.004,
   warmupShare: 0.05,
