@@ -16,6 +16,9 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("availableCores", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 return Napi::Number::New(info.Env(), available_cores());
               }));
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto at_exit = Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Worker::stop_all(info.Env()); });
+  process.Get("on").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), at_exit});
   return exports;
 }
 

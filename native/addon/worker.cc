@@ -1,8 +1,30 @@
 #include "addon/worker.h"
 
+#include <set>
+
 #include "addon/convert.h"
 
 namespace googlenet::addon {
+
+// Never destroyed: it must outlive exit().
+static std::mutex& registry_mutex() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
+static std::set<Worker*>& registry() {
+  static auto* workers = new std::set<Worker*>;
+  return *workers;
+}
+
+void Worker::stop_all(Napi::Env env) {
+  std::vector<Worker*> mine;
+  {
+    std::lock_guard lock(registry_mutex());
+    for (Worker* worker : registry())
+      if (napi_env(worker->env_) == napi_env(env)) mine.push_back(worker);
+  }
+  for (Worker* worker : mine) worker->stop();
+}
 
 Worker::Worker(Napi::Env env) : env_(env) {
   done_ =
@@ -11,9 +33,15 @@ Worker::Worker(Napi::Env env) : env_(env) {
   // Runs before the environment's objects are finalized: at exit, in worker.terminate(), on an uncaught error.
   napi_add_env_cleanup_hook(env, stop_hook, this);
   thread_ = std::thread([this] { loop(); });
+  std::lock_guard lock(registry_mutex());
+  registry().insert(this);
 }
 
 Worker::~Worker() {
+  {
+    std::lock_guard lock(registry_mutex());
+    registry().erase(this);
+  }
   napi_remove_env_cleanup_hook(env_, stop_hook, this);
   stop();
 }

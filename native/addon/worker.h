@@ -40,6 +40,10 @@ class Worker {
   Napi::Promise close(Napi::Env env, std::function<void()> last);
   bool closed() const { return closed_; }
 
+  /** Stops every worker of an environment: called when its process is about to exit, since a thread that still
+   *  computes would meet statics (oneDNN's caches) that exit() has already destroyed. */
+  static void stop_all(Napi::Env env);
+
  private:
   void loop();
   void finish(Napi::Env env, Job& job);

@@ -24,12 +24,15 @@ test('slow names are told apart', () => {
 })
 
 describe.skipIf(nativeAbsent).each(['best', 'avx2'] as const)(`implementations, %s${nativeSkipReason}`, (isa) => {
+  // oneDNN has no AVX2 kernel for backward weights whose window is larger than the map (5x5 on 4x4, 3x3 on 2x2):
+  // networks for small images train there on reference code, so only 224 is promised.
+  const inputSize = isa === 'avx2' ? 224 : 64
   test.each([
     ['inference', googlenet({ auxiliary: false }), 1, false],
     ['inference, naive modules', googlenet({ auxiliary: false, block: 'naive' }), 1, false],
     ['training', googlenet(), 2, true],
-    ['training, narrow', googlenet({ width: 0.25, inputSize: 64, classes: 8 }), 2, true],
-    ['training, naive modules', googlenet({ width: 0.25, inputSize: 64, classes: 8, block: 'naive' }), 2, true],
+    ['training, narrow', googlenet({ width: 0.25, inputSize, classes: 8 }), 2, true],
+    ['training, naive modules', googlenet({ width: 0.25, inputSize, classes: 8, block: 'naive' }), 2, true],
   ] as const)('%s', async (_title, rows, batch, training) => {
     await using native = new NativeProcess(isa)
     const { kernels } = await native.profile({ rows, batch, training })
