@@ -22,6 +22,18 @@ function(googlenet_cache_dir out)
   set(${out} "${dir}" PARENT_SCOPE)
 endfunction()
 
+# A fresh folder in <cache> to build <name> in. Called under that library's lock, so folders that a killed build left
+# belong to nobody and are removed.
+function(googlenet_cache_work cache name out)
+  file(GLOB leftovers "${cache}/.${name}-*")
+  if(leftovers)
+    file(REMOVE_RECURSE ${leftovers})
+  endif()
+  string(RANDOM LENGTH 8 token)
+  file(MAKE_DIRECTORY "${cache}/.${name}-${token}")
+  set(${out} "${cache}/.${name}-${token}" PARENT_SCOPE)
+endfunction()
+
 # Twelve hex digits over the compiler, the target and whatever the caller adds.
 function(googlenet_cache_key out)
   string(JOIN "|" text "${GOOGLENET_CACHE_EPOCH}" "${CMAKE_CXX_COMPILER_ID}"

@@ -148,14 +148,7 @@ function(onednn_find_or_build)
   endforeach()
   string(APPEND tried "\n  2. cache ${cache}: nothing built for this compiler and these flags")
 
-  # Left-overs of a build that was killed; the lock says nobody else uses them.
-  file(GLOB leftovers "${cache}/.onednn-*")
-  if(leftovers)
-    file(REMOVE_RECURSE ${leftovers})
-  endif()
-  string(RANDOM LENGTH 8 token)
-  set(work "${cache}/.onednn-${token}")
-  file(MAKE_DIRECTORY "${work}")
+  googlenet_cache_work("${cache}" onednn work)
   set(problem "")
 
   # 3. Given source.

@@ -3,7 +3,6 @@
  * white, EXIF orientation ignored as for JPEG), put back in order. Loader cuts batches from these runs.
  */
 import { readFile } from 'node:fs/promises'
-import type { ErrorCode } from '../errors.js'
 import {
   type AugmentPolicy,
   type DecodedImage,
@@ -13,13 +12,8 @@ import {
   native,
 } from '../native.js'
 
-export interface SkippedImage {
-  path: string
-  /** Position in the dataset. */
-  index: number
-  code: ErrorCode
-  message: string
-}
+/** Path, position in the dataset, code and message of an image that was left out. */
+export type SkippedImage = ImageBatch['skipped'][number]
 
 export interface Chunk {
   /** (count, 3, size, size) */
@@ -108,7 +102,7 @@ export async function decodeChunk(
   const failed: Chunk['skipped'] = []
   for (const [place, { index }] of samples.entries()) {
     if (batch.indices[places.length] === index) places.push(place)
-    else failed.push({ place, image: batch.skipped[failed.length] as SkippedImage })
+    else failed.push({ place, image: batch.skipped[failed.length]! })
   }
   if (failed.length === 0) return { ...batch, places, skipped: [] }
   const { decoded, skipped } = await decodeOthers(failed, recipe)

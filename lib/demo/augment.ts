@@ -3,6 +3,7 @@
  * Few knobs, each 0 for "not at all". An image's draw depends on (seed, epoch, its index) alone, so a batch is the same
  * whoever makes it and in whatever order.
  */
+import { philox } from '../data/order.js'
 import type { Rgb } from './draw.js'
 
 export interface AugmentOptions {
@@ -28,20 +29,17 @@ export interface AugmentKey {
   epoch: number
 }
 
-/** Uniform numbers in [0, 1) from four 32-bit words (splitmix32 over a mixed key). */
-export function sampleRandom(seed: number, epoch: number, index: number): () => number {
-  let state = mix(mix(mix(seed) ^ epoch) ^ index)
-  return () => {
-    state = (state + 0x9e3779b9) | 0
-    return (mix(state) >>> 0) / 2 ** 32
-  }
-}
+// The last counter word, beside those of data/order.ts and native/image/draws.h.
+const DEMO_STREAM = 0x1200
 
-function mix(value: number): number {
-  let x = value | 0
-  x = Math.imul(x ^ (x >>> 16), 0x21f0aaad)
-  x = Math.imul(x ^ (x >>> 15), 0x735a2d97)
-  return x ^ (x >>> 15)
+/** Uniform numbers in [0, 1) for one image of one epoch. */
+function sampleRandom({ seed, epoch }: AugmentKey, index: number): () => number {
+  let words: readonly number[] = []
+  let draw = 0
+  return () => {
+    if (draw % 4 === 0) words = philox(seed, [epoch, index, draw / 4, DEMO_STREAM])
+    return words[draw++ % 4]! / 2 ** 32
+  }
 }
 
 /**
@@ -59,24 +57,11 @@ export function augmentBatch(
   const bytes = size * size * 3
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i]!
-    const random = sampleRandom(key.seed, key.epoch, index)
+    const random = sampleRandom(key, index)
     const image = images.subarray(index * bytes, (index + 1) * bytes)
     augmentImage(image, size, random, options, dst.subarray(i * bytes, (i + 1) * bytes))
   }
   return dst
-}
-
-/** The indices 0..count-1 in an order that depends on seed and epoch alone (Fisher and Yates). */
-export function shuffled(count: number, key: AugmentKey): Uint32Array {
-  const random = sampleRandom(key.seed, key.epoch, -1)
-  const order = Uint32Array.from({ length: count }, (_, index) => index)
-  for (let i = count - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1))
-    const kept = order[i]!
-    order[i] = order[j]!
-    order[j] = kept
-  }
-  return order
 }
 
 function augmentImage(src: Uint8Array, size: number, random: () => number, o: AugmentOptions, dst: Uint8Array): void {

@@ -2,11 +2,12 @@
  * The demo's own loop over step(): augmented batches in seeded order, the rate by the recipe's schedule. While the
  * engine works on one batch, the event loop's thread makes the next.
  */
+import { permutation } from '../data/order.js'
 import { throwIfAborted } from '../lifetime.js'
 import type { GoogLeNet } from '../model/model.js'
 import { sgd } from '../train/optimizer.js'
 import { schedules } from '../train/schedule.js'
-import { augmentBatch, shuffled } from './augment.js'
+import { augmentBatch } from './augment.js'
 import type { EmojiSet } from './emoji.js'
 import type { DemoRecipe } from './recipe.js'
 
@@ -56,7 +57,7 @@ export async function trainDemo(
   const make = (index: number) => {
     const key = { seed, epoch: Math.floor(index / perEpoch) }
     const place = index % perEpoch
-    if (place === 0) order = shuffled(set.names.length, key)
+    if (place === 0) order = permutation(set.names.length, seed, key.epoch)
     const indices = order.subarray(place * batchSize, (place + 1) * batchSize)
     const images = augmentBatch(set.images, inputSize, indices, key, recipe.augment)
     return { images, labels: Int32Array.from(indices, (at) => set.labels[at]!) }

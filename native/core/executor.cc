@@ -93,19 +93,13 @@ Executor::Program& Executor::program(const PlanRequest& request) {
   return program;
 }
 
-static std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text = "(";
-  for (size_t i = 0; i < shape.size(); i++) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + ")";
-}
-
 void Executor::import_host(const gn_tensor& tensor, int node, const HostInput& host) {
   const Shape& s = graph_.nodes[node].shape;
   const std::vector<int64_t> expected = host.format == GN_HOST_F32_NCHW ? std::vector<int64_t>{tensor.n, s.c, s.h, s.w}
                                                                         : std::vector<int64_t>{tensor.n, s.h, s.w, 3};
   if (host.shape != expected || (host.format == GN_HOST_U8_NHWC_RGB && s.c != 3))
     throw Failure(Code::INVALID_SHAPE,
-                  "'" + host.name + "' must have shape " + shape_text(expected) + ", got " + shape_text(host.shape));
+                  "'" + host.name + "' must have shape " + to_string(expected) + ", got " + to_string(host.shape));
   const auto map = layout_->channel_map(node);
   check(backend_.import_tensor(device_, &tensor, map.data(), arena_.data(), host.data, host.format, options_.mean));
 }
@@ -170,7 +164,7 @@ void Executor::execute(Program& program, bool backward, const std::atomic<bool>*
   }
 }
 
-std::vector<Loss> Executor::losses(const Program& program, int) const {
+std::vector<Loss> Executor::losses(const Program& program) const {
   std::vector<Loss> list;
   for (size_t k = 0; k < program.plan.losses.size(); k++)
     list.push_back({graph_.nodes[program.plan.losses[k]].row.name, results_[2 * k], results_[2 * k + 1]});
@@ -188,7 +182,7 @@ RunResult Executor::run(const RunRequest& request) {
     result.outputs[graph_.nodes[node].row.name] = export_host(p.plan.value(node), node);
   for (const int node : p.plan.request.input_gradients)
     result.input_gradients[graph_.nodes[node].row.name] = export_host(p.plan.gradient(node), node);
-  result.losses = losses(p, p.plan.request.batch);
+  result.losses = losses(p);
   return result;
 }
 
@@ -201,7 +195,7 @@ StepResult Executor::step(RunRequest request, const SgdOptions& sgd) {
   sync(p);
   execute(p, false, request.cancelled);
   StepResult result;
-  result.losses = losses(p, p.plan.request.batch);
+  result.losses = losses(p);
   for (size_t k = 0; k < result.losses.size(); k++)
     result.loss += double(graph_.nodes[p.plan.losses[k]].row.attributes.loss_weight) * result.losses[k].loss;
   if (!std::isfinite(result.loss))

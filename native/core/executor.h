@@ -101,7 +101,7 @@ class Executor {
   void load(Program& program, const RunRequest& request);
   void execute(Program& program, bool backward, const std::atomic<bool>* cancelled);
   void sync(Program& program);
-  std::vector<Loss> losses(const Program& program, int batch) const;
+  std::vector<Loss> losses(const Program& program) const;
   int parameter_named(const std::string& name) const;
   float* arena_of(ParameterSet set);
 

@@ -38,14 +38,9 @@ void Executor::initialize(uint64_t seed) {
 void Executor::set_parameter(ParameterSet set, const std::string& name, const float* data,
                              const std::vector<int64_t>& shape) {
   const int index = parameter_named(name);
-  const auto text = [](const std::vector<int64_t>& s) {
-    std::string out;
-    for (const int64_t d : s) out += (out.empty() ? "(" : ", ") + std::to_string(d);
-    return out + ")";
-  };
   if (shape != graph_.parameters[index].shape)
-    throw Failure(Code::INVALID_SHAPE, "parameter '" + name + "' has shape " + text(graph_.parameters[index].shape) +
-                                           ", got " + text(shape));
+    throw Failure(Code::INVALID_SHAPE, "parameter '" + name + "' has shape " +
+                                           to_string(graph_.parameters[index].shape) + ", got " + to_string(shape));
   store_parameter(graph_, *layout_, index, data, arena_of(set));
   if (set == ParameterSet::weights) version_++;
 }

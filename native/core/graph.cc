@@ -7,9 +7,13 @@
 
 namespace googlenet {
 
-std::string to_string(const Shape& s) {
-  return "(" + std::to_string(s.c) + ", " + std::to_string(s.h) + ", " + std::to_string(s.w) + ")";
+std::string to_string(const std::vector<int64_t>& shape) {
+  std::string text = "(";
+  for (size_t i = 0; i < shape.size(); i++) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + ")";
 }
+
+std::string to_string(const Shape& s) { return to_string(std::vector<int64_t>{s.c, s.h, s.w}); }
 
 int64_t Parameter::count() const {
   int64_t n = 1;

@@ -14,6 +14,7 @@ struct Shape {
   bool operator==(const Shape&) const = default;
 };
 std::string to_string(const Shape& shape);
+std::string to_string(const std::vector<int64_t>& shape);
 
 enum class Phase { both, train, inference };
 enum class Fill { xavier, msra, constant };

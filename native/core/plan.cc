@@ -76,6 +76,7 @@ gn_step Plan::make_step(gn_op op, gn_direction direction, const std::vector<int>
   step.training = request.training;
   step.attributes = node.row.attributes;
   step.weights = step.bias = {-1, 0};
+  if (op != node.row.op) return step;  // MASK and SUM read a blob, not the layer behind it
   for (const int member : unit) {
     const Node& n = graph_.nodes[member];
     for (const bool bias : {false, true}) {

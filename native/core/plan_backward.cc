@@ -65,10 +65,7 @@ void Plan::backward_data(const std::vector<int>& unit, int source, bool accumula
   gn_step step = make_step(node.row.op, GN_BACKWARD_DATA, unit);
   if (op.backward_reads_src) step.src = value(source);
   if (op.backward_reads_dst) step.dst = view(unit, values_);
-  if (op.is_loss)
-    step.attributes.result = 2 * int(std::find(losses.begin(), losses.end(), unit.front()) - losses.begin());
-  else
-    step.diff_dst = gradient_view(unit);
+  if (!op.is_loss) step.diff_dst = gradient_view(unit);
   step.diff_src = diff_src;
   step.accumulate = accumulate;
   if (mask) step.mask = value(source);
@@ -107,7 +104,6 @@ void Plan::complete(int node) {
       spare.offset = new_storage(int64_t(whole.n) * whole.span * whole.h * whole.w * int64_t(sizeof(float)));
       backward_data(overwriting[i], node, false, spare, false);
       gn_step sum = make_step(GN_SUM, GN_BACKWARD_DATA, {node});
-      sum.weights = sum.bias = {-1, 0};
       sum.diff_src = whole;
       sum.diff_dst = spare;
       sum.accumulate = 1;
@@ -122,7 +118,6 @@ void Plan::complete(int node) {
   }
   if (mask && !done) {
     gn_step step = make_step(GN_MASK, GN_BACKWARD_DATA, {node});
-    step.weights = step.bias = {-1, 0};
     step.diff_src = whole;
     step.mask = value(node);
     record(backward, step);

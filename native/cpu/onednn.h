@@ -8,6 +8,7 @@
 #include <oneapi/dnnl/dnnl_threadpool_iface.hpp>
 
 #include "cpu/kernel.h"
+#include "cpu/view.h"
 
 namespace googlenet::cpu {
 
@@ -76,7 +77,7 @@ inline void* buffer_of(const gn_tensor& tensor, const gn_bindings& bindings) {
 
 /** First float of a view. */
 inline float* view_start(const gn_tensor& tensor, const gn_bindings& bindings) {
-  return static_cast<float*>(buffer_of(tensor, bindings)) + int64_t(tensor.channel) * tensor.h * tensor.w;
+  return reinterpret_cast<float*>(static_cast<char*>(bindings.arenas[tensor.arena]) + view_offset(tensor));
 }
 
 /** Scratch cut into 64-byte aligned pieces: add() at creation, at() in run(). */

@@ -7,10 +7,15 @@
 
 namespace googlenet::cpu {
 
+/** Bytes from the arena's start to a view's first element. */
+inline int64_t view_offset(const gn_tensor& t) {
+  return t.offset + int64_t(t.channel) * t.h * t.w * int64_t(sizeof(float));
+}
+
 struct View {
   explicit View(const gn_tensor& t, int block)
       : arena(t.arena),
-        offset(t.offset + int64_t(t.channel) * t.h * t.w * int64_t(sizeof(float))),
+        offset(view_offset(t)),
         image(int64_t(t.channels) * t.h * t.w),
         plane(int64_t(t.h) * t.w * block),
         n(t.n),

@@ -1,19 +1,13 @@
 // The evaluation input against a recorded one that PIL and numpy made: decoder, crop, channel order and mean at once.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { policies } from '../../lib/data/augment.js'
 import { Loader } from '../../lib/data/loader.js'
+import { readSafetensors } from '../../lib/weights/safetensors.js'
 import { referenceData, withReference } from './fixtures.js'
 
-/** One f32 tensor of a safetensors file: header length, JSON header, data. */
-function tensor(path: string, name: string): Float32Array {
-  const bytes = readFileSync(path)
-  const header = Number(bytes.readBigUInt64LE(0))
-  const entry = JSON.parse(bytes.toString('utf8', 8, 8 + header))[name]
-  const [from, to] = entry.data_offsets as [number, number]
-  return new Float32Array(new Uint8Array(bytes.subarray(8 + header + from, 8 + header + to)).buffer)
-}
+const recorded = async (name: string) =>
+  (await readSafetensors(join(referenceData, 'golden/golden_bvlc.safetensors'))).tensors.get(name)!.data.slice()
 
 test.skipIf(!withReference)(
   'a 256 x 256 photo becomes the recorded input, bit for bit (needs the reference data)',
@@ -21,7 +15,7 @@ test.skipIf(!withReference)(
     const path = join(referenceData, 'images/imagenet_500/n01806143_peacock.jpg')
     const source = { samples: [{ path, label: 84 }], order: () => [0] }
     await using loader = new Loader(source, { batchSize: 1, policy: policies.evaluate() })
-    const expected = tensor(join(referenceData, 'golden/golden_bvlc.safetensors'), 'input_peacock')
+    const expected = await recorded('input_peacock')
     for await (const { images } of loader)
       expect(Buffer.compare(Buffer.from(images.buffer), Buffer.from(expected.buffer))).toBe(0)
   },
@@ -33,7 +27,7 @@ test.skipIf(!withReference)(
     const path = join(referenceData, 'images/caffe/cat.jpg')
     const source = { samples: [{ path, label: 281 }], order: () => [0] }
     await using loader = new Loader(source, { batchSize: 1, policy: policies.evaluate() })
-    const expected = tensor(join(referenceData, 'golden/golden_bvlc.safetensors'), 'input')
+    const expected = await recorded('input')
     for await (const { images } of loader) {
       // PIL rounds to bytes between its two passes too, so one level may differ.
       const differences = images.map((value, i) => Math.abs(value - expected[i]!))

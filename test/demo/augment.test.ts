@@ -1,6 +1,6 @@
 /** Augmentation: identity when every knob is 0, exact mirror, and draws that depend on seed, epoch and index alone. */
 import { describe, expect, it } from 'vitest'
-import { type AugmentOptions, augmentBatch, shuffled } from '../../lib/demo/augment.js'
+import { type AugmentOptions, augmentBatch } from '../../lib/demo/augment.js'
 
 const none: AugmentOptions = {
   mirror: 0,
@@ -59,14 +59,5 @@ describe('augmentBatch', () => {
   it('writes into the array given', () => {
     const dst = new Uint8Array(bytes)
     expect(augmentBatch(images, size, [2], key, some, dst)).toBe(dst)
-  })
-})
-
-describe('shuffled', () => {
-  it('is a permutation that seed and epoch decide', () => {
-    const order = shuffled(100, key)
-    expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i))
-    expect(shuffled(100, key)).toEqual(order)
-    expect(shuffled(100, { ...key, epoch: 2 })).not.toEqual(order)
   })
 })
