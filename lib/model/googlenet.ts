@@ -28,8 +28,8 @@ export interface Dropout {
   auxiliary?: number
 }
 
-/** Below it the 3x3 window of pool4 does not fit into what is left. */
-export const MIN_INPUT_SIZE = 47
+/** Below it the fourth pooling has a single position left to pool, for which Caffe's output would be empty. */
+export const MIN_INPUT_SIZE = 31
 
 /** The classifiers, which depend on the number of classes: a new task replaces them. */
 export const CLASSIFIERS = ['loss1/classifier', 'loss2/classifier', 'loss3/classifier'] as const
@@ -70,8 +70,8 @@ export function googlenet(options: NetworkOptions = {}): LayerRow[] {
   if (inputSize < MIN_INPUT_SIZE) {
     throw new GoogLeNetError(
       'GOOGLENET_ERR_INVALID_ARGUMENT',
-      `inputSize: expected at least ${MIN_INPUT_SIZE} pixels, because less leaves no room for the ` +
-        `window of the fourth pooling; got ${inputSize}`,
+      `inputSize: expected at least ${MIN_INPUT_SIZE} pixels, because less leaves nothing to pool ` +
+        `for the fourth pooling; got ${inputSize}`,
     )
   }
   const make = maker(width, options.filler ?? 'xavier')

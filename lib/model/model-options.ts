@@ -13,6 +13,11 @@ export interface CreateOptions extends NetworkOptions {
   precision?: 'f32' | 'bf16'
   /** Default: all that affinity and cgroup quota allow. */
   threads?: number
+  /**
+   * Demands that the same seed, data and number of threads give the same bits in every run. Default false; the CPU
+   * does so in either case.
+   */
+  deterministic?: boolean
   /** Drives initialisation and dropout; the data has its own in fit(). Default 1. */
   seed?: number
   /** Names of the classes. */
@@ -63,13 +68,14 @@ export interface Features {
 }
 export const CREATE_KEYS = [
   ...['classes', 'inputSize', 'width', 'auxiliary', 'dropout', 'block', 'filler'],
-  ...['device', 'precision', 'threads', 'seed', 'labels'],
+  ...['device', 'precision', 'threads', 'deterministic', 'seed', 'labels'],
 ]
 
 /** Checks the options that describe the network and fills in the defaults. */
 export function resolveOptions(given: CreateOptions): ModelOptions {
-  const { auxiliary = true, dropout = {} } = given
+  const { auxiliary = true, deterministic = false, dropout = {} } = given
   if (typeof auxiliary !== 'boolean') throw invalid('auxiliary', 'true or false', auxiliary)
+  if (typeof deterministic !== 'boolean') throw invalid('deterministic', 'true or false', deterministic)
   checkKnown('dropout', dropout, ['main', 'auxiliary'])
   const ratio = (name: string, value: number) => checkNumber(`dropout.${name}`, value, { max: 0.99 })
   return {

@@ -169,7 +169,8 @@ const WRITE_ADVICE: Record<string, string> = {
   ENOTDIR: 'a part of the path is a file, not a folder',
 }
 
-function writeFailure(path: string, error: unknown): unknown {
+/** The typed error for a failed system call of writing, with advice; other errors as they are. */
+export function writeFailure(path: string, error: unknown): unknown {
   const code = systemCode(error)
   if (code === undefined) return error
   const reason = WRITE_ADVICE[code] ?? (error as Error).message

@@ -1,6 +1,7 @@
 // Convolution by oneDNN's direct kernels on channel-blocked slices: forward with bias and ReLU fused, backward data,
 // backward weights with the bias. Backward weights of windows larger than 1x1 would fall to reference code on a
-// slice (measured), so slices are first copied to dense scratch: 1 % of a step.
+// slice (measured), so slices are first copied to dense scratch: 1 % of a step. Without AVX-512 they would also where
+// the window is larger than the map (5x5 on 4x4), so such maps grow by rows and columns of zeros on their way.
 #include <cstring>
 
 #include "core/status.h"
@@ -148,26 +149,50 @@ class ConvBackwardData : public Conv {
   memory diff_src_, diff_dst_;
 };
 
-/** Copies a view to a dense buffer, one image a task. */
-void pack(ThreadPool& pool, const gn_tensor& view, const gn_bindings& bindings, float* dense) {
-  const int64_t plane = int64_t(view.h) * view.w, run = view.span * plane;
+/** Copies a view to a dense buffer whose maps may be larger (h x w): zeros on the right and below. One image a task. */
+void pack(ThreadPool& pool, const gn_tensor& view, int h, int w, int block, const gn_bindings& bindings, float* dense) {
+  const int64_t plane = int64_t(view.h) * view.w, grown = int64_t(h) * w;
   const float* start = view_start(view, bindings);
   pool.parallel(view.n, [&](int64_t n) {
-    std::memcpy(dense + n * run, start + n * view.channels * plane, size_t(run) * sizeof(float));
+    const float* src = start + n * view.channels * plane;
+    float* dst = dense + n * view.span * grown;
+    if (grown == plane) {
+      std::memcpy(dst, src, size_t(view.span * plane) * sizeof(float));
+      return;
+    }
+    std::memset(dst, 0, size_t(view.span * grown) * sizeof(float));
+    for (int row = 0; row < view.span / block * view.h; row++)
+      std::memcpy(dst + (row / view.h * grown + row % view.h * w) * block, src + int64_t(row) * view.w * block,
+                  size_t(view.w) * block * sizeof(float));
   });
+}
+
+/** How many outputs must be added so that the map is no smaller than the window. */
+int missing_outputs(int src, int kernel, int dilation, int stride) {
+  const int lacking = dilation * (kernel - 1) + 1 - src;
+  return lacking > 0 ? (lacking + stride - 1) / stride : 0;
 }
 
 class ConvBackwardWeights : public Conv {
  public:
-  ConvBackwardWeights(gn_device& device, const gn_step& step) : Conv(device, step), pool_(*device.pool) {
-    const bool dense = step.attributes.kernel_h > 1 || step.attributes.kernel_w > 1;
-    Problem p = problem_of(device, step, step.src, step.diff_dst);
-    if (dense && is_slice(step.src)) {
-      p.src = describe_dense(device, step.src);
+  ConvBackwardWeights(gn_device& device, const gn_step& step)
+      : Conv(device, step), pool_(*device.pool), block_(device.block), grown_src_(step.src), grown_dst_(step.diff_dst) {
+    const gn_attributes& a = step.attributes;
+    if (device.isa != Isa::avx512 && !step.src.planar) {
+      const int rows = missing_outputs(step.src.h, a.kernel_h, a.dilation_h, a.stride_h);
+      const int columns = missing_outputs(step.src.w, a.kernel_w, a.dilation_w, a.stride_w);
+      grown_src_.h += rows * a.stride_h, grown_src_.w += columns * a.stride_w;
+      grown_dst_.h += rows, grown_dst_.w += columns;
+    }
+    const bool grows = grown_dst_.h != step.diff_dst.h || grown_dst_.w != step.diff_dst.w;
+    const bool dense = a.kernel_h > 1 || a.kernel_w > 1;
+    Problem p = problem_of(device, step, grown_src_, grown_dst_);
+    if (grows || (dense && is_slice(step.src))) {
+      p.src = describe_dense(device, grown_src_);
       src_at_ = scratch_.add(p.src.get_size());
     }
-    if (dense && is_slice(step.diff_dst)) {
-      p.dst = describe_dense(device, step.diff_dst);
+    if (grows || (dense && is_slice(step.diff_dst))) {
+      p.dst = describe_dense(device, grown_dst_);
       dst_at_ = scratch_.add(p.dst.get_size());
     }
     const auto hint = forward_desc(device, p, false, true);
@@ -188,8 +213,14 @@ class ConvBackwardWeights : public Conv {
   void run(const gn_bindings& b) override {
     float* src = static_cast<float*>(buffer_of(step_.src, b));
     float* dst = static_cast<float*>(buffer_of(step_.diff_dst, b));
-    if (src_at_ >= 0) pack(pool_, step_.src, b, src = static_cast<float*>(Scratch::at(b, src_at_)));
-    if (dst_at_ >= 0) pack(pool_, step_.diff_dst, b, dst = static_cast<float*>(Scratch::at(b, dst_at_)));
+    if (src_at_ >= 0) {
+      src = static_cast<float*>(Scratch::at(b, src_at_));
+      pack(pool_, step_.src, grown_src_.h, grown_src_.w, block_, b, src);
+    }
+    if (dst_at_ >= 0) {
+      dst = static_cast<float*>(Scratch::at(b, dst_at_));
+      pack(pool_, step_.diff_dst, grown_dst_.h, grown_dst_.w, block_, b, dst);
+    }
     float* gradient = b.gradients + step_.weights.offset;
     bound(plain_, gradient);
     if (reorders_) bound(weights_, Scratch::at(b, weights_at_));
@@ -220,6 +251,8 @@ class ConvBackwardWeights : public Conv {
   }
 
   ThreadPool& pool_;
+  const int block_;
+  gn_tensor grown_src_, grown_dst_;  // the step's own, or with larger maps
   dnnl::convolution_backward_weights primitive_;
   dnnl::reorder reorder_;
   bool reorders_ = false;

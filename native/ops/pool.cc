@@ -1,14 +1,17 @@
 // Pooling with Caffe's output size: ceil((size + 2 pad - kernel) / stride) + 1 (or floor), and with padding the last
-// window must start inside the source or its left padding. src/caffe/layers/pooling_layer.cpp.
+// window must start inside the source or its left padding. A window larger than the source is cut to it, as Caffe
+// does, where rounding up leaves one. src/caffe/layers/pooling_layer.cpp.
+#include <cmath>
+
 #include "ops/op.h"
 
 namespace googlenet {
 
 static int pooled(const Row& row, int size, int kernel, int stride, int pad) {
-  if (kernel > size + 2 * pad) invalid_row(row, "the window is larger than the padded source");
   if (pad >= kernel) invalid_row(row, "the padding must be smaller than the window");
-  const int room = size + 2 * pad - kernel;
-  int out = (row.floor ? room / stride : (room + stride - 1) / stride) + 1;
+  const double steps = double(size + 2 * pad - kernel) / stride;
+  int out = int(row.floor ? std::floor(steps) : std::ceil(steps)) + 1;
+  if (out < 1) invalid_row(row, "the window is larger than the padded source");
   if (pad && (out - 1) * stride >= size + pad) out--;
   return out;
 }

@@ -41,6 +41,11 @@ const convCases: Case[] = [
     3,
   ),
   conv('padding that differs', input('x', 16, 8, 5), { outputs: 16, kernel: [5, 3], pad: [2, 0], relu: true }),
+  conv('5x5 on a smaller map', input('x', 16, 4, 2), { outputs: 24, kernel: 5, pad: 2, relu: true }, 3),
+  conv('3x3 on a smaller map', input('x', 24, 2, 1), { outputs: 16, kernel: 3, pad: 1 }, 3),
+  conv('5x5/2, dilation 2 on a smaller map', input('x', 8, 5, 7), {
+    ...{ outputs: 16, kernel: 5, pad: 4, stride: 2, dilation: 2 },
+  }),
   conv('padding wider than the kernel', input('x', 8, 5), { outputs: 8, kernel: 3, pad: 3 }),
   conv('dilation 2', input('x', 16, 13), { outputs: 16, kernel: 3, pad: 2, dilation: 2, relu: true }),
   conv('dilation (3, 1)', input('x', 8, 15, 9), { outputs: 24, kernel: 3, pad: [3, 1], dilation: [3, 1] }, 3),
@@ -81,6 +86,7 @@ const poolCases: Case[] = (['max', 'average'] as const).flatMap((kind) => [
   }),
   pool(`${kind} window dropped by the clip rule`, input('x', 8, 9), { kind, kernel: 2, stride: 2, pad: 1 }),
   pool(`${kind} stride larger than the kernel`, input('x', 8, 11), { kind, kernel: 2, stride: 3 }),
+  pool(`${kind} window larger than the source`, input('x', 16, 2, 1), { kind, kernel: [3, 2], stride: 2 }, 3),
   pool(`${kind} of one position`, input('x', 16, 1), { kind, kernel: 3, stride: 1, pad: 1 }),
 ])
 
