@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "addon/pipeline.h"
+#include "addon/replica.h"
 #include "addon/session.h"
 #include "backend/registry.h"
 #include "core/threads.h"
@@ -10,6 +11,7 @@ namespace googlenet::addon {
 
 static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   Session::define(env, exports);
+  ReplicaObject::define(env, exports);
   Cancel::define(env, exports);
   register_images(env, exports);
   exports.Set("libraries", Napi::String::New(env, backend_named("cpu").libraries()));

@@ -30,8 +30,11 @@ ParameterSet to_parameter_set(const Napi::Value& value) {
   const std::string name = to_string(value, "the parameter set");
   if (name == "weights") return ParameterSet::weights;
   if (name == "momentum") return ParameterSet::momentum;
+  if (name == "squares") return ParameterSet::squares;
+  if (name == "average") return ParameterSet::average;
   if (name == "gradients") return ParameterSet::gradients;
-  throw Failure(Code::INVALID_ARGUMENT, "parameter sets are weights, momentum and gradients, got '" + name + "'");
+  throw Failure(Code::INVALID_ARGUMENT,
+                "parameter sets are weights, momentum, squares, average and gradients, got '" + name + "'");
 }
 
 static double number(const Napi::Object& object, const char* key, double fallback) {
@@ -131,6 +134,7 @@ Executor::Options to_executor_options(const Napi::Object& object) {
     throw Failure(Code::INVALID_ARGUMENT, "threads must be a whole number from 0 (all) to 1024");
   options.threads = int(threads);
   options.seed = uint64_t(number(object, "seed", 0));
+  options.alone = flag(object, "alone", false);
   options.keep_all = flag(object, "keepAll", false);
   if (const Napi::Value device = object.Get("device"); !device.IsUndefined())
     options.device = to_string(device, "device");
@@ -139,14 +143,41 @@ Executor::Options to_executor_options(const Napi::Object& object) {
   return options;
 }
 
-SgdOptions to_sgd_options(const Napi::Object& object) {
-  SgdOptions options;
+OptimizerOptions to_optimizer_options(const Napi::Object& object) {
+  OptimizerOptions options;
+  if (const Napi::Value kind = object.Get("kind"); !kind.IsUndefined())
+    options.rule = rule_named(to_string(kind, "optimizer kind"));
   options.rate = float(number(object, "rate", 0));
   options.momentum = float(number(object, "momentum", 0));
   options.weight_decay = float(number(object, "weightDecay", 0));
   options.clip = float(number(object, "clip", 0));
+  options.squares_decay = float(number(object, "decay", 0));
+  options.epsilon = float(number(object, "epsilon", 0));
+  options.initial_squares = float(number(object, "initial", 0));
   options.frozen = to_strings(object.Get("frozen"), "frozen");
   return options;
+}
+
+AverageOptions to_average_options(const Napi::Value& value) {
+  AverageOptions options;
+  if (!value.IsObject()) return options;
+  const auto object = value.As<Napi::Object>();
+  const std::string kind = to_string(object.Get("kind"), "average kind");
+  if (kind != "polyak" && kind != "ema")
+    throw Failure(Code::INVALID_ARGUMENT, "expected an average of kind polyak or ema, got '" + kind + "'");
+  options.kind = kind == "polyak" ? AverageKind::polyak : AverageKind::exponential;
+  options.from = uint64_t(number(object, "from", 0));
+  options.decay = number(object, "decay", 0);
+  return options;
+}
+
+Push to_push(const Napi::Object& object) {
+  Push push;
+  push.scale_by_staleness = flag(object, "scaleByStaleness", false);
+  push.max_staleness = int64_t(number(object, "maxStaleness", -1));
+  push.group = int(number(object, "group", 1));
+  if (push.group < 1) throw Failure(Code::INVALID_ARGUMENT, "a group holds at least one gradient");
+  return push;
 }
 
 HostInput to_host_input(const std::string& name, const Napi::Value& value) {
@@ -228,6 +259,23 @@ static Napi::Object filler_to_js(Napi::Env env, const Filler& filler) {
   auto object = Napi::Object::New(env);
   object.Set("type", filler.type == Fill::xavier ? "xavier" : filler.type == Fill::msra ? "msra" : "constant");
   if (filler.type == Fill::constant) object.Set("value", filler.value);
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const StepResult& result) {
+  auto object = Napi::Object::New(env);
+  object.Set("loss", result.loss);
+  object.Set("gradientNorm", result.gradient_norm);
+  object.Set("losses", to_js(env, result.losses));
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const MemoryReport& memory) {
+  auto object = Napi::Object::New(env);
+  object.Set("parameters", double(memory.parameters));
+  object.Set("arena", double(memory.arena));
+  object.Set("scratch", double(memory.scratch));
+  object.Set("kernels", double(memory.kernels));
   return object;
 }
 

@@ -7,6 +7,8 @@
 
 #include "core/executor.h"
 #include "core/status.h"
+#include "optim/average.h"
+#include "train/store.h"
 
 namespace googlenet::addon {
 
@@ -19,13 +21,18 @@ inline Napi::Error to_js_error(Napi::Env env, const Failure& failure) {
 /** Rows of a network table (lib/model/layer.ts). Throws Failure. */
 std::vector<Row> to_rows(const Napi::Value& layers);
 Executor::Options to_executor_options(const Napi::Object& options);
-SgdOptions to_sgd_options(const Napi::Object& options);
+OptimizerOptions to_optimizer_options(const Napi::Object& options);
+AverageOptions to_average_options(const Napi::Value& value);
+/** Policies of a push: scaleByStaleness, maxStaleness, group. */
+Push to_push(const Napi::Object& options);
 
 /** {shape, data}: the data stay in JavaScript's memory, which the caller must keep alive. */
 HostInput to_host_input(const std::string& name, const Napi::Value& value);
 
 Napi::Object to_js(Napi::Env env, const HostTensor& tensor);
 Napi::Object to_js(Napi::Env env, const std::vector<Loss>& losses);
+Napi::Object to_js(Napi::Env env, const StepResult& result);
+Napi::Object to_js(Napi::Env env, const MemoryReport& memory);
 Napi::Object describe_graph(Napi::Env env, const Graph& graph);
 
 std::string to_string(const Napi::Value& value, const char* what);

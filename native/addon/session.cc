@@ -1,6 +1,7 @@
 #include "addon/session.h"
 
 #include "addon/convert.h"
+#include "addon/request.h"
 #include "core/threads.h"
 #include "cpu/isa.h"
 #include "ops/op.h"
@@ -32,52 +33,18 @@ Executor& Session::executor() {
     executor_ = std::make_unique<Executor>(graph_, options_);
     std::lock_guard lock(facts_);
     description_ = executor_->device_description();
+    store_ = executor_->store();
   }
   return *executor_;
 }
 
 template <class Body>
 Napi::Value Session::promised(const Napi::CallbackInfo& info, const Body& body) {
-  auto job = std::make_unique<Worker::Job>(info.Env());
-  const auto deferred = job->deferred;
-  try {
-    body(*job);
-  } catch (const Failure& failure) {
-    deferred.Reject(to_js_error(info.Env(), failure).Value());
-    return deferred.Promise();
-  }
-  job->work = [this, work = std::move(job->work)] {
-    work();
+  return submit(info, *worker_, body, [this] {
     const MemoryReport report = executor().memory();
     std::lock_guard lock(facts_);
     memory_ = report;
-  };
-  return worker_->submit(info.Env(), std::move(job));
-}
-
-static void keep(Worker::Job& job, const Napi::Value& value) {
-  job.keep.push_back(Napi::Persistent(value.As<Napi::Object>()));
-}
-
-static void use_cancel(Worker::Job& job, const Napi::Value& value) {
-  if (value.IsObject()) job.cancel = Cancel::Unwrap(value.As<Napi::Object>())->flag;
-}
-
-// A typed array must not move or shrink while the worker reads it.
-static HostInput keep_input(Worker::Job& job, const std::string& name, const Napi::Value& value) {
-  HostInput input = to_host_input(name, value);
-  keep(job, value.As<Napi::Object>().Get("data"));
-  return input;
-}
-
-static void keep_labels(Worker::Job& job, const Napi::Value& value, RunRequest& request) {
-  if (value.IsUndefined()) return;
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array)
-    throw Failure(Code::INVALID_ARGUMENT, "labels must be an Int32Array");
-  const auto labels = value.As<Napi::Int32Array>();
-  request.labels = labels.Data();
-  request.label_count = int64_t(labels.ElementLength());
-  keep(job, value);
+  });
 }
 
 Napi::Value Session::initialize(const Napi::CallbackInfo& info) {
@@ -125,27 +92,11 @@ Napi::Value Session::get_parameters(const Napi::CallbackInfo& info) {
 
 Napi::Value Session::step(const Napi::CallbackInfo& info) {
   return promised(info, [&](Worker::Job& job) {
-    auto request = std::make_shared<RunRequest>();
-    std::string input;
-    for (const Node& node : graph_.nodes)
-      if (node.row.op == GN_INPUT) input = node.row.name;
-    request->inputs.push_back(keep_input(job, input, info[0]));
-    keep_labels(job, info[1], *request);
-    if (!info[2].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "step expects options");
-    const auto options = info[2].As<Napi::Object>();
-    const SgdOptions sgd = to_sgd_options(options);
-    request->step = options.Get("step").ToNumber().Uint32Value();
-    use_cancel(job, info[3]);
-    request->cancelled = job.cancel.get();
+    const auto request = batch_request(job, graph_, info);
+    const OptimizerOptions optimizer = to_optimizer_options(info[2].As<Napi::Object>());
     auto result = std::make_shared<StepResult>();
-    job.work = [this, request, sgd, result] { *result = executor().step(*request, sgd); };
-    job.result = [result](Napi::Env env) {
-      auto object = Napi::Object::New(env);
-      object.Set("loss", result->loss);
-      object.Set("gradientNorm", result->gradient_norm);
-      object.Set("losses", to_js(env, result->losses));
-      return object;
-    };
+    job.work = [this, request, optimizer, result] { *result = executor().step(*request, optimizer); };
+    job.result = [result](Napi::Env env) { return to_js(env, *result); };
   });
 }
 
@@ -215,14 +166,34 @@ Napi::Value Session::profile(const Napi::CallbackInfo& info) {
 
 Napi::Value Session::describe(const Napi::CallbackInfo& info) { return describe_graph(info.Env(), graph_); }
 
+Napi::Value Session::configure(const Napi::CallbackInfo& info) {
+  return promised(info, [&](Worker::Job& job) {
+    const AverageOptions average = to_average_options(info[0]);
+    const auto updates = uint64_t(info[1].ToNumber().DoubleValue());
+    job.work = [this, average, updates] {
+      const LocalStore::Hold hold(*executor().store());
+      executor().store()->configure(average, updates);
+    };
+  });
+}
+
+Napi::Value Session::swap_average(const Napi::CallbackInfo& info) {
+  return promised(info, [&](Worker::Job& job) {
+    job.work = [this] {
+      const LocalStore::Hold hold(*executor().store());
+      executor().store()->swap_average();
+    };
+  });
+}
+
+std::shared_ptr<Store> Session::store() {
+  std::lock_guard lock(facts_);
+  return store_;
+}
+
 Napi::Value Session::memory(const Napi::CallbackInfo& info) {
   std::lock_guard lock(facts_);
-  auto object = Napi::Object::New(info.Env());
-  object.Set("parameters", double(memory_.parameters));
-  object.Set("arena", double(memory_.arena));
-  object.Set("scratch", double(memory_.scratch));
-  object.Set("kernels", double(memory_.kernels));
-  return object;
+  return to_js(info.Env(), memory_);
 }
 
 Napi::Value Session::dispose(const Napi::CallbackInfo& info) {
@@ -230,6 +201,7 @@ Napi::Value Session::dispose(const Napi::CallbackInfo& info) {
     const Napi::Promise promise = worker_->close(info.Env(), [this] {
       executor_.reset();
       std::lock_guard lock(facts_);
+      store_.reset();
       memory_ = {};
     });
     disposed_ = Napi::Persistent(promise.As<Napi::Object>());
@@ -258,6 +230,8 @@ void Session::define(Napi::Env env, Napi::Object exports) {
                                          InstanceMethod<&Session::step>("step"),
                                          InstanceMethod<&Session::run>("run"),
                                          InstanceMethod<&Session::profile>("profile"),
+                                         InstanceMethod<&Session::configure>("configure"),
+                                         InstanceMethod<&Session::swap_average>("swapAverage"),
                                          InstanceMethod<&Session::memory>("memory"),
                                          InstanceMethod<&Session::dispose>("dispose"),
                                          InstanceAccessor<&Session::threads>("threads"),

@@ -14,6 +14,11 @@ class Session : public Napi::ObjectWrap<Session> {
   static void define(Napi::Env env, Napi::Object exports);
   explicit Session(const Napi::CallbackInfo& info);
 
+  /** What a replica is made of; the store is null before the parameters exist and after dispose(). */
+  const Graph& graph() const { return graph_; }
+  const Executor::Options& options() const { return options_; }
+  std::shared_ptr<Store> store();
+
  private:
   Napi::Value describe(const Napi::CallbackInfo& info);
   Napi::Value initialize(const Napi::CallbackInfo& info);
@@ -22,13 +27,14 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value profile(const Napi::CallbackInfo& info);
+  Napi::Value configure(const Napi::CallbackInfo& info);
+  Napi::Value swap_average(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value device_description(const Napi::CallbackInfo& info);
   Napi::Value isa(const Napi::CallbackInfo& info);
 
-  /** Runs body, turning a Failure into a rejected promise, so that every method answers with a promise. */
   template <class Body>
   Napi::Value promised(const Napi::CallbackInfo& info, const Body& body);
   Executor& executor();  // on the worker: made at its first use
@@ -38,6 +44,7 @@ class Session : public Napi::ObjectWrap<Session> {
   std::unique_ptr<Executor> executor_;
   std::mutex facts_;
   std::string description_;
+  std::shared_ptr<Store> store_;
   MemoryReport memory_{};
   Napi::ObjectReference disposed_;
   std::unique_ptr<Worker> worker_;  // last: its thread uses what stands above

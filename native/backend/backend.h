@@ -100,6 +100,7 @@ typedef struct gn_bindings {
   float* results;         // losses: see gn_attributes.result
   uint64_t seed;          // dropout: Philox key
   uint32_t step;          // dropout: Philox counter word, changes every training step
+  int64_t first_sample;   // dropout: place of the batch's first image in the whole batch that several workers share
   uint64_t version;       // of the parameters: a kernel whose weight copy is older makes it anew in sync()
 } gn_bindings;
 
@@ -108,13 +109,23 @@ typedef struct gn_kernel_info {
   int64_t scratch_bytes;
 } gn_kernel_info;
 
-/** SGD with momentum on [first, first + count) floats of the flat arenas, Caffe's rule:
- *  v = momentum * v + rate * (scale * g + decay * w);  w -= v. */
+typedef enum gn_rule {
+#define GOOGLENET_RULE(name, text, momentum, squares) GN_##name,
+#include "optim/rules.def"
+#undef GOOGLENET_RULE
+  GN_RULES
+} gn_rule;
+
+/** An optimiser's step on [first, first + count) floats of the flat arenas; cpu/simd/update.cc has the rules. A rule
+ *  touches only the state it keeps. average (may be NULL) += average_share * (new parameters - average). */
 typedef struct gn_update {
-  float *parameters, *momentum;
+  gn_rule rule;
+  float *parameters, *momentum, *squares, *average;
   const float* gradients;
   int64_t first, count;
   float rate, momentum_factor, decay, gradient_scale;
+  float squares_decay, epsilon, average_share;
+  float initial_squares;  // what the engine fills new squares with
 } gn_update;
 
 typedef enum gn_host_format { GN_HOST_F32_NCHW = 0, GN_HOST_U8_NHWC_RGB } gn_host_format;
@@ -124,6 +135,7 @@ typedef struct gn_kernel gn_kernel;
 
 typedef struct gn_device_options {
   int32_t threads;  // CPU; 0 = all available
+  int32_t alone;    // CPU: threads of its own, so that it runs beside other devices instead of taking turns with them
 } gn_device_options;
 
 typedef struct gn_backend {
@@ -147,6 +159,8 @@ typedef struct gn_backend {
   /** Parameters have changed: make the kernel's own copy of its weights anew, unless it has this version. */
   gn_status (*sync)(gn_device* device, gn_kernel* kernel, const gn_bindings* bindings);
   gn_status (*update)(gn_device* device, const gn_update* update);
+  /** dst = keep * dst + scale * src, over count floats; keep = 0 overwrites (dst is not read). */
+  gn_status (*scale_add)(gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale);
   /** Bytes of weight copies that the device's kernels hold. */
   int64_t (*kernel_bytes)(const gn_device* device);
   /** sum of squares of count floats in f64, in an order that does not depend on the number of threads. */

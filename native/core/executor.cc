@@ -17,24 +17,20 @@ static void stop_if(const std::atomic<bool>* cancelled) {
     throw Failure(Code::ABORTED, "the operation was aborted");
 }
 
-Executor::Executor(Graph graph, const Options& options)
-    : graph_(std::move(graph)), options_(options), backend_(backend_named(options.device)) {
-  const gn_device_options device_options{options.threads};
-  check(backend_.open(&device_options, &device_));
-  try {
-    layout_ = std::make_unique<Layout>(graph_, backend_.block(device_));
-    parameters_.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * 4);
-  } catch (...) {
-    backend_.close(device_);
-    throw;
-  }
+static std::shared_ptr<Device> open_device(const Executor::Options& options) {
+  return std::make_shared<Device>(options.device, gn_device_options{options.threads, options.alone});
 }
 
-Executor::~Executor() {
-  programs_.clear();
-  for (DeviceMemory* memory : {&parameters_, &gradients_, &momentum_, &arena_, &scratch_}) memory->release();
-  backend_.close(device_);
-}
+Executor::Executor(Graph graph, const Options& options)
+    : graph_(std::move(graph)),
+      options_(options),
+      open_(open_device(options)),
+      backend_(open_->backend),
+      device_(open_->handle()),
+      layout_(std::make_unique<Layout>(graph_, backend_.block(device_))),
+      store_(std::make_shared<LocalStore>(open_, layout_->parameter_floats)) {}
+
+Executor::~Executor() = default;
 
 PlanRequest Executor::plan_request(const RunRequest& request) const {
   PlanRequest plan;
@@ -85,11 +81,8 @@ Executor::Program& Executor::program(const PlanRequest& request) {
   Program& program = *programs_.front();
   arena_.grow(backend_, device_, program.plan.arena_bytes);
   scratch_.grow(backend_, device_, std::max<int64_t>(program.scratch_bytes, 64));
-  if (request.training) {
-    const int64_t bytes = std::max<int64_t>(layout_->parameter_floats, 1) * 4;
-    gradients_.grow(backend_, device_, bytes);
-    momentum_.grow(backend_, device_, bytes);
-  }
+  if (request.training)
+    gradients_.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * int64_t(sizeof(float)));
   return program;
 }
 
@@ -138,21 +131,21 @@ void Executor::load(Program& program, const RunRequest& request) {
   }
   results_.assign(2 * plan.losses.size() + 1, 0);
   bindings_.arenas[GN_ACTIVATIONS] = arena_.data();
-  bindings_.parameters = parameters_.floats();
+  bindings_.parameters = store_->weights();
   bindings_.gradients = gradients_.floats();
   bindings_.scratch = scratch_.data();
   bindings_.labels = labels_.data();
   bindings_.results = results_.data();
   bindings_.seed = options_.seed;
   bindings_.step = request.step;
-  bindings_.version = version_;
+  bindings_.first_sample = request.first_sample;
 }
 
 void Executor::sync(Program& program) {
-  bindings_.version = version_;
-  if (program.version == version_) return;
+  bindings_.version = store_->contents();
+  if (program.version == bindings_.version) return;
   for (gn_kernel* kernel : program.kernels) check(backend_.sync(device_, kernel, &bindings_));
-  program.version = version_;
+  program.version = bindings_.version;
 }
 
 void Executor::execute(Program& program, bool backward, const std::atomic<bool>* cancelled) {
@@ -172,6 +165,7 @@ std::vector<Loss> Executor::losses(const Program& program) const {
 }
 
 RunResult Executor::run(const RunRequest& request) {
+  const LocalStore::Hold hold(*store_);
   Program& p = program(plan_request(request));
   load(p, request);
   sync(p);
@@ -186,7 +180,14 @@ RunResult Executor::run(const RunRequest& request) {
   return result;
 }
 
-StepResult Executor::step(RunRequest request, const SgdOptions& sgd) {
+double Executor::gradient_norm() const {
+  double squares = 0;
+  check(backend_.square_sum(device_, gradients_.floats(), layout_->parameter_floats, &squares));
+  return std::sqrt(squares);
+}
+
+StepResult Executor::differentiate(RunRequest request) {
+  const LocalStore::Hold hold(*store_);
   request.training = true;
   Program& p = program(plan_request(request));
   if (p.plan.losses.empty())
@@ -203,22 +204,25 @@ StepResult Executor::step(RunRequest request, const SgdOptions& sgd) {
                   "the loss is " + std::to_string(result.loss) + " at step " + std::to_string(request.step) +
                       "; the weights were left as they were. Lower the rate, clip gradients, or check the input");
   execute(p, true, request.cancelled);
-  double squares = 0;
-  check(backend_.square_sum(device_, gradients_.floats(), layout_->parameter_floats, &squares));
-  result.gradient_norm = std::sqrt(squares);
+  result.gradient_norm = gradient_norm();
   if (!std::isfinite(result.gradient_norm))
     throw Failure(Code::NOT_FINITE, "a gradient is not finite at step " + std::to_string(request.step) + " (loss " +
                                         std::to_string(result.loss) +
                                         "); the weights were left as they were. Lower the rate or clip gradients");
-  const auto updates = sgd_updates(graph_, *layout_, sgd, result.gradient_norm);
+  result.updates = store_->updates();
+  return result;
+}
+
+// The model is a worker of its own store, one that computes on the weights themselves.
+StepResult Executor::step(const RunRequest& request, const OptimizerOptions& optimizer) {
+  Push push;
+  push.updates = updates_of(graph_, *layout_, optimizer);
+  StepResult result = differentiate(request);
   stop_if(request.cancelled);
-  for (gn_update update : updates) {
-    update.parameters = parameters_.floats();
-    update.momentum = momentum_.floats();
-    update.gradients = gradients_.floats();
-    check(backend_.update(device_, &update));
-  }
-  version_++;
+  push.gradients = gradients();
+  push.base = result.updates;
+  push.gradient_scale = clip_scale(optimizer, result.gradient_norm);
+  result.updates = store_->push(device_, push).updates;
   return result;
 }
 

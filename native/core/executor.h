@@ -14,7 +14,8 @@
 #include "core/layout.h"
 #include "core/memory.h"
 #include "core/plan.h"
-#include "optim/sgd.h"
+#include "optim/optimizer.h"
+#include "train/local_store.h"
 
 namespace googlenet {
 
@@ -43,6 +44,7 @@ struct RunRequest {
   std::vector<HostInput> gradients;  // of blobs nobody reads, training only
   std::vector<std::string> input_gradients;
   uint32_t step = 0;
+  int64_t first_sample = 0;
   const std::atomic<bool>* cancelled = nullptr;
 };
 struct RunResult {
@@ -52,6 +54,7 @@ struct RunResult {
 struct StepResult {
   double loss = 0, gradient_norm = 0;
   std::vector<Loss> losses;
+  uint64_t updates = 0;  // of the weights that were used; after step(): this one included
 };
 struct KernelReport {
   std::string name;
@@ -65,13 +68,14 @@ struct MemoryReport {
   int64_t parameters, arena, scratch, kernels;
 };
 
-enum class ParameterSet { weights, momentum, gradients };
+enum class ParameterSet { weights, momentum, squares, average, gradients };
 
 class Executor {
  public:
   struct Options {
     std::string device = "cpu";
     int threads = 0;
+    bool alone = false;  // threads of its own
     uint64_t seed = 0;
     float mean[3] = {104, 117, 123};  // B, G, R
     bool keep_all = false;
@@ -88,7 +92,16 @@ class Executor {
 
   RunResult run(const RunRequest& request);
   /** Forward, backward, update. Throws NOT_FINITE before the update when loss or gradients are; nothing changes. */
-  StepResult step(RunRequest request, const SgdOptions& sgd);
+  StepResult step(const RunRequest& request, const OptimizerOptions& optimizer);
+  /** Forward and backward. The gradients stay in gradients(). Throws NOT_FINITE as step(). */
+  StepResult differentiate(RunRequest request);
+  /** The gradient's global L2 norm. */
+  double gradient_norm() const;
+  float* gradients() const { return gradients_.floats(); }
+  /** Where the parameters live. */
+  const std::shared_ptr<LocalStore>& store() const { return store_; }
+  const Device& device() const { return *open_; }
+  const Layout& layout() const { return *layout_; }
   std::vector<KernelReport> profile(int batch, bool training);
   MemoryReport memory() const;
 
@@ -107,14 +120,15 @@ class Executor {
 
   Graph graph_;
   Options options_;
+  std::shared_ptr<Device> open_;
   const gn_backend& backend_;
-  gn_device* device_ = nullptr;
+  gn_device* device_;
   std::unique_ptr<Layout> layout_;
-  DeviceMemory parameters_, gradients_, momentum_, arena_, scratch_;
+  std::shared_ptr<LocalStore> store_;
+  DeviceMemory gradients_, arena_, scratch_;
   std::list<std::unique_ptr<Program>> programs_;  // most recently used first
   std::vector<int32_t> labels_;
   std::vector<float> results_;
-  uint64_t version_ = 1;  // of the parameters
   gn_bindings bindings_{};
 };
 

@@ -17,35 +17,41 @@ int Executor::parameter_named(const std::string& name) const {
 }
 
 float* Executor::arena_of(ParameterSet set) {
-  DeviceMemory& memory = set == ParameterSet::weights    ? parameters_
-                         : set == ParameterSet::momentum ? momentum_
-                                                         : gradients_;
-  memory.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * 4);
-  return memory.floats();
+  switch (set) {
+    case ParameterSet::weights: return store_->weights();
+    case ParameterSet::momentum: return store_->momentum();
+    case ParameterSet::squares: return store_->squares();
+    case ParameterSet::average: return store_->average();
+    case ParameterSet::gradients: break;
+  }
+  gradients_.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * int64_t(sizeof(float)));
+  return gradients_.floats();
 }
 
 void Executor::initialize(uint64_t seed) {
+  const LocalStore::Hold hold(*store_);
   std::vector<float> values;
   for (size_t i = 0; i < graph_.parameters.size(); i++) {
     values.resize(graph_.parameters[i].count());
     fill_parameter(graph_, int(i), seed, values.data());
-    store_parameter(graph_, *layout_, int(i), values.data(), parameters_.floats());
+    store_parameter(graph_, *layout_, int(i), values.data(), store_->weights());
   }
-  momentum_.release();
-  version_++;
+  store_->forget_state();
 }
 
 void Executor::set_parameter(ParameterSet set, const std::string& name, const float* data,
                              const std::vector<int64_t>& shape) {
+  const LocalStore::Hold hold(*store_);
   const int index = parameter_named(name);
   if (shape != graph_.parameters[index].shape)
     throw Failure(Code::INVALID_SHAPE, "parameter '" + name + "' has shape " +
                                            to_string(graph_.parameters[index].shape) + ", got " + to_string(shape));
   store_parameter(graph_, *layout_, index, data, arena_of(set));
-  if (set == ParameterSet::weights) version_++;
+  if (set == ParameterSet::weights) store_->changed();
 }
 
 HostTensor Executor::get_parameter(ParameterSet set, const std::string& name) {
+  const LocalStore::Hold hold(*store_);
   const int index = parameter_named(name);
   HostTensor tensor{graph_.parameters[index].shape, {}};
   tensor.data.resize(graph_.parameters[index].count());
@@ -54,11 +60,11 @@ HostTensor Executor::get_parameter(ParameterSet set, const std::string& name) {
 }
 
 MemoryReport Executor::memory() const {
-  return {parameters_.bytes() + gradients_.bytes() + momentum_.bytes(), arena_.bytes(), scratch_.bytes(),
-          backend_.kernel_bytes(device_)};
+  return {store_->bytes() + gradients_.bytes(), arena_.bytes(), scratch_.bytes(), backend_.kernel_bytes(device_)};
 }
 
 std::vector<KernelReport> Executor::profile(int batch, bool training) {
+  const LocalStore::Hold hold(*store_);
   RunRequest request;
   request.training = training;
   std::vector<std::vector<float>> data;

@@ -1,5 +1,7 @@
 // Memory of a device, owned. grow() keeps nothing of the old content: arenas are rewritten by every run.
 #pragma once
+#include <utility>
+
 #include "backend/registry.h"
 
 namespace googlenet {
@@ -20,6 +22,12 @@ class DeviceMemory {
   void release() {
     if (data_) backend_->release(device_, data_);
     data_ = nullptr, bytes_ = 0;
+  }
+  void swap(DeviceMemory& other) {
+    std::swap(backend_, other.backend_);
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
   }
   void* data() const { return data_; }
   float* floats() const { return static_cast<float*>(data_); }

@@ -44,7 +44,8 @@ gn_status open(const gn_device_options* options, gn_device** device) {
   return guarded([&] {
     auto made = std::make_unique<gn_device>();
     const int cores = available_cores();
-    made->pool = ThreadPool::shared(options->threads > 0 ? options->threads : cores);
+    const int threads = options->threads > 0 ? options->threads : cores;
+    made->pool = options->alone ? std::make_shared<ThreadPool>(threads) : ThreadPool::shared(threads);
     made->isa = effective_isa();
     made->block = block_of(made->isa);
     made->onednn = std::make_shared<Onednn>(*made);
@@ -128,6 +129,9 @@ const gn_backend kBackend{
     run,
     sync,
     [](gn_device* device, const gn_update* u) { return guarded([&] { update(*device, *u); }); },
+    [](gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale) {
+      return guarded([&] { scale_add(*device, dst, src, count, keep, scale); });
+    },
     kernel_bytes,
     [](gn_device* device, const float* values, int64_t count, double* result) {
       return guarded([&] { *result = square_sum(*device, values, count); });

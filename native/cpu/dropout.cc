@@ -1,7 +1,7 @@
 // DROPOUT: kept values are scaled by 1 / (1 - ratio) while training; nothing is saved, the backward pass draws the same
 // numbers again. An element's number depends on the seed, the training step, the layer's stream and its place alone:
 //   group = ((n * H + y) * W + x) * ceil(C / 4) + c / 4;  word = Philox(seed)(group low, group high, step, stream)
-//   kept when uniform(word[c % 4]) >= ratio.
+//   kept when uniform(word[c % 4]) >= ratio; n counts from the bindings' first_sample.
 #include "core/rng.h"
 #include "core/status.h"
 #include "cpu/kernel.h"
@@ -35,8 +35,8 @@ class Dropout : public gn_kernel {
       for (int64_t i = first; i < last; i++) {
         const int64_t plane = i / from_.h, n = plane / from_.blocks, b = plane % from_.blocks, y = i % from_.h;
         const int64_t offset = (y * from_.w) * block_;
-        row(random, bindings.step, (n * from_.h + y) * from_.w, b, from + n * from_.image + b * from_.plane + offset,
-            to + n * to_.image + b * to_.plane + offset);
+        row(random, bindings.step, ((bindings.first_sample + n) * from_.h + y) * from_.w, b,
+            from + n * from_.image + b * from_.plane + offset, to + n * to_.image + b * to_.plane + offset);
       }
     });
   }

@@ -41,7 +41,8 @@ Kernel make_dropout(gn_device& device, const gn_step& step);
 Kernel make_softmax(gn_device& device, const gn_step& step);   // SOFTMAX and LOSS
 Kernel make_gradient(gn_device& device, const gn_step& step);  // MASK and SUM
 
-void update(gn_device& device, const gn_update& update);                   // optim.cc
+void update(gn_device& device, const gn_update& update);  // optim.cc
+void scale_add(gn_device& device, float* dst, const float* src, int64_t count, float keep, float scale);
 double square_sum(gn_device& device, const float* values, int64_t count);  // optim.cc
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
                    gn_host_format format, const float mean[3]);  // transfer.cc

@@ -1,4 +1,5 @@
-// The optimiser's passes over the flat arenas: Caffe's SGD rule and the gradient norm.
+// The optimisers' passes over the flat arenas: updates, sums and copies, the gradient norm.
+#include <cstring>
 #include <vector>
 
 #include "cpu/kernel.h"
@@ -12,11 +13,27 @@ constexpr int64_t kChunk = 64 * 1024;
 
 void update(gn_device& device, const gn_update& u) {
   const Kernels& k = kernels(device.isa);
-  const UpdateFactors factors = {u.rate, u.momentum_factor, u.decay, u.gradient_scale};
+  const UpdateFactors factors = {u.rate,          u.momentum_factor, u.decay,        u.gradient_scale,
+                                 u.squares_decay, u.epsilon,         u.average_share};
+  const auto at = [](float* array, int64_t i) { return array ? array + i : nullptr; };
   device.pool->parallel((u.count + kChunk - 1) / kChunk, [&](int64_t i) {
     const int64_t start = i * kChunk, count = u.count - start < kChunk ? u.count - start : kChunk;
-    const int64_t at = u.first + start;
-    k.update(u.parameters + at, u.momentum + at, u.gradients + at, count, factors);
+    const int64_t first = u.first + start;
+    k.update(
+        u.rule,
+        {u.parameters + first, at(u.momentum, first), at(u.squares, first), at(u.average, first), u.gradients + first},
+        count, factors);
+  });
+}
+
+void scale_add(gn_device& device, float* dst, const float* src, int64_t count, float keep, float scale) {
+  const Kernels& k = kernels(device.isa);
+  device.pool->parallel((count + kChunk - 1) / kChunk, [&](int64_t i) {
+    const int64_t start = i * kChunk, size = count - start < kChunk ? count - start : kChunk;
+    if (keep == 0 && scale == 1)
+      std::memcpy(dst + start, src + start, size_t(size) * sizeof(float));
+    else
+      k.scale_add(dst + start, src + start, size, keep, scale);
   });
 }
 

@@ -23,7 +23,11 @@ void optimiser(googlenet::Isa isa) {
   for (int threads = 1; threads <= 3; threads++) {
     gn_device device = b.device(threads);
     std::vector<float> nw = w, nv = v;
-    googlenet::cpu::update(device, {nw.data(), nv.data(), g.data(), first, count, 0.01f, 0.9f, 0.0002f, 0.25f});
+    gn_update u{};
+    u.parameters = nw.data(), u.momentum = nv.data(), u.gradients = g.data();
+    u.first = first, u.count = count;
+    u.rate = 0.01f, u.momentum_factor = 0.9f, u.decay = 0.0002f, u.gradient_scale = 0.25f;
+    googlenet::cpu::update(device, u);
     if (threads == 1) first_w = nw, first_v = nv;
     check(nw == first_w && nv == first_v, b.name + ": update depends on the threads");
     double worst = 0, squares = 0;

@@ -91,7 +91,10 @@ void flat(googlenet::Isa isa, int threads) {
   gn_device device = b.device(threads);
   const int64_t count = 13378280;  // parameters of the training network
   std::vector<float> w(count, 1), v(count), g(count, 1e-3f);
-  const gn_update update = {w.data(), v.data(), g.data(), 0, count, 1e-6f, 0.9f, 1e-4f, 1};
+  gn_update update{};
+  update.parameters = w.data(), update.momentum = v.data(), update.gradients = g.data();
+  update.count = count;
+  update.rate = 1e-6f, update.momentum_factor = 0.9f, update.decay = 1e-4f, update.gradient_scale = 1;
   line("update 13.4 M", milliseconds([&] { googlenet::cpu::update(device, update); }), 20.0 * count);
   line("square_sum", milliseconds([&] { googlenet::cpu::square_sum(device, g.data(), count); }), 4.0 * count);
   const gn_tensor image = b.tensor(kBatch, 3, 224, 224, true);

@@ -1,21 +1,7 @@
-// Loops over flat arrays: sums of gradients, ReLU masks, the SGD update, the gradient norm, and bytes to planes.
+// Loops over flat arrays: sums of gradients, ReLU masks, the gradient norm, and bytes to planes.
 #include "cpu/simd/functions.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
-namespace {
-
-struct UpdateVectors {
-  Vec rate, momentum, decay, scale;
-};
-
-GOOGLENET_INLINE void update_vector(float* w, float* v, const float* g, const UpdateVectors& f) {
-  const Vec weights = load(w);
-  const Vec step = fma(f.rate, fma(f.decay, weights, mul(f.scale, load(g))), mul(f.momentum, load(v)));
-  store(v, step);
-  store(w, sub(weights, step));
-}
-
-}  // namespace
 
 void combine(float* diff, const float* other, const float* mask, int64_t count) {
   if (!other) {
@@ -26,22 +12,6 @@ void combine(float* diff, const float* other, const float* mask, int64_t count) 
     for (int64_t i = 0; i < count; i += B)
       store(diff + i, keep_positive(load(mask + i), add(load(diff + i), load(other + i))));
   }
-}
-
-// The tail goes through the same vector code, so that an element's bits do not depend on where a range ends.
-void update(float* parameters, float* momentum, const float* gradients, int64_t count, const UpdateFactors& f) {
-  const UpdateVectors factors = {all(f.rate), all(f.momentum), all(f.decay), all(f.scale)};
-  int64_t i = 0;
-  for (; i + B <= count; i += B) update_vector(parameters + i, momentum + i, gradients + i, factors);
-  if (i == count) return;
-  const size_t bytes = size_t(count - i) * sizeof(float);
-  float w[B] = {0}, v[B] = {0}, g[B] = {0};
-  __builtin_memcpy(w, parameters + i, bytes);
-  __builtin_memcpy(v, momentum + i, bytes);
-  __builtin_memcpy(g, gradients + i, bytes);
-  update_vector(w, v, g, factors);
-  __builtin_memcpy(parameters + i, w, bytes);
-  __builtin_memcpy(momentum + i, v, bytes);
 }
 
 // 16 partial sums whatever the vector width: a square of an f32 is exact in f64, so fused or not, the order of the

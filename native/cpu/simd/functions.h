@@ -25,8 +25,10 @@ void lrn_within_backward(const LrnShape&, const float* src, const float* diff_ds
                          bool accumulate, float* scratch);
 // flat.cc
 void combine(float* diff, const float* other, const float* mask, int64_t count);
-void update(float* parameters, float* momentum, const float* gradients, int64_t count, const UpdateFactors&);
 double square_sum(const float* values, int64_t count);
 void split_rgb(const uint8_t* rgb, int64_t pixels, const float mean[3], float* b, float* g, float* r);
+// update.cc
+void update(gn_rule rule, const UpdateArrays&, int64_t count, const UpdateFactors&);
+void scale_add(float* dst, const float* src, int64_t count, float keep, float scale);
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD

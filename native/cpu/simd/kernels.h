@@ -5,6 +5,8 @@
 #pragma once
 #include <cstdint>
 
+#include "backend/backend.h"
+
 namespace googlenet::cpu {
 
 /** Pooling of one plane. Window (oy, ox) covers rows oy * stride_h - pad_h + [0, kernel_h), clipped to the plane. */
@@ -26,8 +28,13 @@ struct LrnShape {
   int tile;  // ACROSS: pixels worked on together
 };
 
+/** See gn_update. Arrays that the rule does not use, and an average that is not wanted, are null. */
+struct UpdateArrays {
+  float *parameters, *momentum, *squares, *average;
+  const float* gradients;
+};
 struct UpdateFactors {
-  float rate, momentum, decay, scale;  // v = momentum * v + rate * (scale * g + decay * w);  w -= v
+  float rate, momentum, decay, scale, squares_decay, epsilon, average_share;
 };
 
 /** A computed gradient is put into diff_src by += or =, then zeroed where mask <= 0 (null: no mask). */
@@ -58,7 +65,8 @@ struct Kernels {
   // diff += other (null: nothing to add), then masked. count: a multiple of B.
   void (*combine)(float* diff, const float* other, const float* mask, int64_t count);
 
-  void (*update)(float* parameters, float* momentum, const float* gradients, int64_t count, const UpdateFactors&);
+  void (*update)(gn_rule rule, const UpdateArrays&, int64_t count, const UpdateFactors&);
+  void (*scale_add)(float* dst, const float* src, int64_t count, float keep, float scale);
   /** f64, the same bits on every instruction set. */
   double (*square_sum)(const float* values, int64_t count);
 

@@ -23,6 +23,7 @@ const Kernels& GOOGLENET_JOIN(kernels_, GOOGLENET_SIMD)() {
       lrn_within_backward,
       combine,
       update,
+      scale_add,
       square_sum,
       split_rgb,
   };

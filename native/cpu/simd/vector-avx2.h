@@ -45,6 +45,7 @@ GOOGLENET_INLINE Vec add_where(const uint8_t* index, Index code, Vec sum, Vec va
 }
 
 GOOGLENET_INLINE Vec divide(Vec a, Vec b) { return _mm256_div_ps(a, b); }
+GOOGLENET_INLINE Vec root(Vec x) { return _mm256_sqrt_ps(x); }
 /** x^-0.75, and 1 / x. */
 GOOGLENET_INLINE Vec power_three_quarters(Vec x, Vec* inverse) {
   const Vec root = _mm256_sqrt_ps(x);

@@ -51,5 +51,6 @@ GOOGLENET_INLINE Vec power_three_quarters(Vec x, Vec* inverse) {
   return mul(*inverse, inverse_root(r));  // x^-1 * x^(1/4)
 }
 GOOGLENET_INLINE Vec divide(Vec a, Vec b) { return _mm512_div_ps(a, b); }
+GOOGLENET_INLINE Vec root(Vec x) { return _mm512_sqrt_ps(x); }
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD

@@ -61,6 +61,7 @@ GOOGLENET_INLINE Vec add_where(const uint8_t* p, Index code, Vec sum, Vec value)
 GOOGLENET_INLINE Four root(Four x) {
   return Four{__builtin_sqrtf(x[0]), __builtin_sqrtf(x[1]), __builtin_sqrtf(x[2]), __builtin_sqrtf(x[3])};
 }
+GOOGLENET_INLINE Vec root(Vec x) { return {root(x.a), root(x.b)}; }
 /** x^-0.75, and 1 / x. */
 GOOGLENET_INLINE Vec power_three_quarters(Vec x, Vec* inverse) {
   *inverse = divide(all(1.0f), x);

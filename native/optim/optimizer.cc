@@ -1,4 +1,4 @@
-#include "optim/sgd.h"
+#include "optim/optimizer.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -7,21 +7,52 @@
 
 namespace googlenet {
 
-std::vector<gn_update> sgd_updates(const Graph& graph, const Layout& layout, const SgdOptions& options,
-                                   double gradient_norm) {
+namespace {
+
+struct RuleFacts {
+  const char* name;
+  bool momentum, squares;
+};
+constexpr RuleFacts kRules[] = {
+#define GOOGLENET_RULE(name, text, momentum, squares) {text, momentum, squares},
+#include "optim/rules.def"
+#undef GOOGLENET_RULE
+};
+
+}  // namespace
+
+gn_rule rule_named(const std::string& name) {
+  for (int rule = 0; rule < GN_RULES; rule++)
+    if (name == kRules[rule].name) return gn_rule(rule);
+  std::string known;
+  for (const RuleFacts& rule : kRules) known += (known.empty() ? "" : ", ") + std::string(rule.name);
+  throw Failure(Code::INVALID_ARGUMENT, "expected one of the optimisers " + known + ", got '" + name + "'");
+}
+
+bool keeps_momentum(gn_rule rule) { return kRules[rule].momentum; }
+bool keeps_squares(gn_rule rule) { return kRules[rule].squares; }
+
+float clip_scale(const OptimizerOptions& options, double gradient_norm) {
+  return options.clip > 0 && gradient_norm > options.clip ? float(options.clip / gradient_norm) : 1.0f;
+}
+
+std::vector<gn_update> updates_of(const Graph& graph, const Layout& layout, const OptimizerOptions& options) {
   std::unordered_set<std::string> frozen(options.frozen.begin(), options.frozen.end());
-  const float scale = options.clip > 0 && gradient_norm > options.clip ? float(options.clip / gradient_norm) : 1.0f;
   std::vector<gn_update> updates;
   for (size_t i = 0; i < graph.parameters.size(); i++) {
     const Parameter& parameter = graph.parameters[i];
     if (frozen.erase(parameter.name)) continue;
     gn_update u{};
+    u.rule = options.rule;
     u.first = layout.parameters[i].offset;
     u.count = layout.parameters[i].size();
     u.rate = options.rate * parameter.rate_factor;
     u.momentum_factor = options.momentum;
     u.decay = options.weight_decay * parameter.decay_factor;
-    u.gradient_scale = scale;
+    u.gradient_scale = 1;
+    u.squares_decay = options.squares_decay;
+    u.epsilon = options.epsilon;
+    u.initial_squares = options.initial_squares;
     updates.push_back(u);
   }
   if (!frozen.empty())

@@ -1,0 +1,221 @@
+#include "train/local_store.h"
+
+#include <algorithm>
+
+#include "optim/optimizer.h"
+
+namespace googlenet {
+
+// Enough that turns follow each other closely, few enough that passing them costs nothing. Cut at multiples of the
+// kernels' chunk (cpu/optim.cc), so that a shard is whole chunks.
+static constexpr int64_t kShards = 16, kCut = 64 * 1024;
+
+enum ArenaBit { kMomentum = 1, kSquares = 2, kGathered = 4 };
+
+/** A place in the order of all turns. Goes through the shards one by one; leaves those it did not visit in order too. */
+class LocalStore::Turn {
+ public:
+  explicit Turn(LocalStore& store) : store_(store), number_(store.next_turn_.fetch_add(1)) {}
+  ~Turn() {
+    while (at_ < store_.shards_.size()) {
+      enter();
+      leave();
+    }
+  }
+  const Shard& enter() {
+    Shard& shard = *store_.shards_[at_];
+    std::unique_lock lock(shard.mutex);
+    shard.next.wait(lock, [&] { return shard.turn == number_; });
+    return shard;
+  }
+  void leave() { pass(at_++); }
+  void enter_all() {
+    for (; at_ < store_.shards_.size(); at_++) enter();
+    at_ = 0;
+  }
+  void leave_all() {
+    while (at_ < store_.shards_.size()) leave();
+  }
+
+ private:
+  void pass(size_t index) {
+    Shard& shard = *store_.shards_[index];
+    {
+      std::lock_guard lock(shard.mutex);
+      shard.turn = number_ + 1;
+    }
+    shard.next.notify_all();
+  }
+  LocalStore& store_;
+  const uint64_t number_;
+  size_t at_ = 0;
+};
+
+LocalStore::Hold::Hold(LocalStore& store) : turn_(std::make_unique<Turn>(store)) { turn_->enter_all(); }
+LocalStore::Hold::~Hold() { turn_->leave_all(); }
+
+LocalStore::LocalStore(std::shared_ptr<Device> device, int64_t floats) : device_(std::move(device)), floats_(floats) {
+  const int64_t step = std::max((floats + kShards * kCut - 1) / (kShards * kCut), int64_t(1)) * kCut;
+  for (int64_t first = 0; first < std::max<int64_t>(floats, 1); first += step) {
+    auto shard = std::make_unique<Shard>();
+    shard->first = first, shard->last = std::min(first + step, floats);
+    shards_.push_back(std::move(shard));
+  }
+  arena(weights_, 0);
+}
+
+float* LocalStore::arena(DeviceMemory& memory, float initial) {
+  if (!memory.data()) {
+    memory.grow(device_->backend, device_->handle(), std::max<int64_t>(floats_, 1) * int64_t(sizeof(float)));
+    if (initial != 0) std::fill(memory.floats(), memory.floats() + floats_, initial);
+    bytes_ += memory.bytes();
+  }
+  return memory.floats();
+}
+
+float* LocalStore::average() {
+  if (!average_.data()) {
+    arena(average_, 0);
+    check(device_->backend.scale_add(device_->handle(), average_.floats(), weights_.floats(), floats_, 0, 1));
+  }
+  return average_.floats();
+}
+
+void LocalStore::configure(const AverageOptions& options, uint64_t updates) {
+  averaging_ = options;
+  updates_ = updates;
+  if (options.kind != AverageKind::none) {
+    average();
+  } else if (average_.data()) {
+    bytes_ -= average_.bytes();
+    average_.release();
+  }
+}
+
+void LocalStore::swap_average() {
+  average();
+  weights_.swap(average_);
+  changed();
+}
+
+void LocalStore::forget_state() {
+  for (DeviceMemory* memory : {&momentum_, &squares_, &average_, &gathered_}) {
+    bytes_ -= memory->bytes();
+    memory->release();
+  }
+  ready_ = 0;
+  gathered_count_ = 0;
+  averaging_ = {};
+  updates_ = 0;
+  changed();
+}
+
+uint64_t LocalStore::fetch(gn_device* by, float* weights) {
+  Turn turn(*this);
+  uint64_t version = 0;
+  for (size_t i = 0; i < shards_.size(); i++) {
+    const Shard& shard = turn.enter();
+    if (i == 0) version = updates_;
+    check(device_->backend.scale_add(by, weights + shard.first, weights_.floats() + shard.first,
+                                     shard.last - shard.first, 0, 1));
+    turn.leave();
+  }
+  return version;
+}
+
+// Arenas appear under a Hold, since turns that are under way read their addresses.
+void LocalStore::ensure(const Push& push) {
+  const gn_rule rule = push.updates.empty() ? GN_SGD : push.updates[0].rule;
+  const int needed =
+      (keeps_momentum(rule) ? kMomentum : 0) | (keeps_squares(rule) ? kSquares : 0) | (push.group > 1 ? kGathered : 0);
+  if ((ready_.load() & needed) == needed) return;
+  Hold hold(*this);
+  if (needed & kMomentum) momentum();
+  if (needed & kSquares) squares(push.updates[0].initial_squares);
+  if (needed & kGathered) arena(gathered_, 0);
+  ready_ |= needed;
+}
+
+void LocalStore::count_update(Verdict& verdict) {
+  verdict.updates = true;
+  updates_++;
+  contents_++;
+  if (averaging_.kind != AverageKind::none) verdict.average_share = float(averaging_.share(updates_));
+}
+
+LocalStore::Verdict LocalStore::judge(const Push& push) {
+  Verdict v;
+  v.result.order = pushes_++;
+  v.result.staleness = updates_ > push.base ? updates_ - push.base : 0;
+  v.result.applied = push.max_staleness < 0 || v.result.staleness <= uint64_t(push.max_staleness);
+  const float share = push.scale_by_staleness ? 1.0f / float(std::max<uint64_t>(1, v.result.staleness)) : 1.0f;
+  if (v.result.applied && push.group > 1) {
+    v.gathers = true, v.clears = gathered_count_ == 0;
+    v.gradient_scale = push.gradient_scale * share;
+    if (++gathered_count_ >= push.group) {
+      v.group = gathered_count_;
+      count_update(v);
+      gathered_count_ = 0;
+    }
+  } else if (v.result.applied) {
+    v.gradients = push.gradients;
+    v.gradient_scale = push.gradient_scale, v.rate_scale = share;
+    count_update(v);
+  }
+  v.result.updates = updates_;
+  return v;
+}
+
+void LocalStore::apply(gn_device* by, const Shard& shard, const Push& push, const Verdict& verdict) {
+  const gn_backend& backend = device_->backend;
+  if (verdict.gathers)
+    check(backend.scale_add(by, gathered_.floats() + shard.first, push.gradients + shard.first,
+                            shard.last - shard.first, verdict.clears ? 0 : 1, verdict.gradient_scale));
+  if (!verdict.updates) return;
+  for (gn_update u : push.updates) {
+    const int64_t last = std::min(u.first + u.count, shard.last);
+    u.first = std::max(u.first, shard.first);
+    u.count = last - u.first;
+    if (u.count <= 0) continue;
+    u.parameters = weights_.floats(), u.momentum = momentum_.floats(), u.squares = squares_.floats();
+    u.average = averaging_.kind == AverageKind::none ? nullptr : average_.floats();
+    u.average_share = verdict.average_share;
+    u.gradients = verdict.gradients ? verdict.gradients : gathered_.floats();
+    u.gradient_scale = verdict.gradients ? verdict.gradient_scale : 1.0f / float(verdict.group);
+    u.rate *= verdict.rate_scale;
+    check(backend.update(by, &u));
+  }
+}
+
+Pushed LocalStore::push(gn_device* by, const Push& push) {
+  ensure(push);
+  Turn turn(*this);
+  Verdict verdict;
+  for (size_t i = 0; i < shards_.size(); i++) {
+    const Shard& shard = turn.enter();
+    if (i == 0) verdict = judge(push);
+    if (verdict.result.applied) apply(by, shard, push, verdict);
+    turn.leave();
+  }
+  return verdict.result;
+}
+
+uint64_t LocalStore::flush(gn_device* by, const Push& push) {
+  ensure(push);
+  Turn turn(*this);
+  Verdict verdict;
+  for (size_t i = 0; i < shards_.size(); i++) {
+    const Shard& shard = turn.enter();
+    if (i == 0 && gathered_count_ > 0) {
+      verdict.group = gathered_count_;
+      count_update(verdict);
+      gathered_count_ = 0;
+    }
+    if (i == 0) verdict.result.updates = updates_;
+    apply(by, shard, push, verdict);
+    turn.leave();
+  }
+  return verdict.result.updates;
+}
+
+}  // namespace googlenet

@@ -1,0 +1,97 @@
+// The parameters of one model in this process: weights, momentum, squares and average as flat arenas, in shards.
+// Whoever touches them takes a turn. Turns are numbered as they are asked for and pass through the shards in that
+// order, one close behind the other. So every shard sees the same sequence of updates, a fetched copy is exactly one
+// version, staleness is the difference of two counters, and a list of pushes is enough to repeat a run.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
+#include "core/device.h"
+#include "core/memory.h"
+#include "optim/average.h"
+#include "train/store.h"
+
+namespace googlenet {
+
+class LocalStore : public Store {
+ public:
+  LocalStore(std::shared_ptr<Device> device, int64_t floats);
+
+  uint64_t fetch(gn_device* by, float* weights) override;
+  Pushed push(gn_device* by, const Push& push) override;
+  uint64_t flush(gn_device* by, const Push& push) override;
+
+  int64_t floats() const { return floats_; }
+  /** Bytes of all arenas. */
+  int64_t bytes() const { return bytes_.load(); }
+
+ private:
+  class Turn;
+
+ public:
+  /** A turn on all shards at once, for the model itself: everything below is only valid under one. */
+  class Hold {
+   public:
+    explicit Hold(LocalStore& store);
+    ~Hold();
+    Hold(const Hold&) = delete;
+
+   private:
+    std::unique_ptr<Turn> turn_;
+  };
+  float* weights() { return weights_.floats(); }
+  float* momentum() { return arena(momentum_, 0); }
+  /** Made of `initial` at its first use. */
+  float* squares(float initial = 0) { return arena(squares_, initial); }
+  float* average();
+  bool averages() const { return average_.data() != nullptr; }
+  /** Starts, changes or ends the averaging; `updates`: how many have been made before. */
+  void configure(const AverageOptions& average, uint64_t updates);
+  /** Weights and average change places. */
+  void swap_average();
+  /** Counts every change of the weights, whoever made it: weight copies of kernels follow it. */
+  /** Momentum, squares, average and gathered gradients end; the weights count as new. */
+  void forget_state();
+  uint64_t contents() const { return contents_; }
+  void changed() { contents_++; }
+  uint64_t updates() const { return updates_; }
+
+ private:
+  struct Shard {
+    int64_t first = 0, last = 0;  // floats
+    std::mutex mutex;
+    std::condition_variable next;
+    uint64_t turn = 0;  // whose it is
+  };
+  /** What the first shard decides for all. */
+  struct Verdict {
+    Pushed result;
+    bool gathers = false, clears = false;  // adds the gradient to the gathered ones, as the first of a group
+    bool updates = false;
+    int group = 1;                     // gradients that were gathered
+    const float* gradients = nullptr;  // to update with; null: the gathered ones
+    float gradient_scale = 1, rate_scale = 1, average_share = 0;
+  };
+
+  float* arena(DeviceMemory& memory, float initial);
+  void ensure(const Push& push);
+  Verdict judge(const Push& push);
+  void count_update(Verdict& verdict);
+  void apply(gn_device* by, const Shard& shard, const Push& push, const Verdict& verdict);
+
+  std::shared_ptr<Device> device_;
+  const int64_t floats_;
+  DeviceMemory weights_, momentum_, squares_, average_, gathered_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::atomic<uint64_t> next_turn_{0};
+  std::atomic<int64_t> bytes_{0};
+  std::atomic<int> ready_{0};  // bits: arenas that exist
+  // Below: touched by the first shard's turn, or under a Hold.
+  AverageOptions averaging_;
+  uint64_t pushes_ = 0, updates_ = 0, contents_ = 1;
+  int gathered_count_ = 0;
+};
+
+}  // namespace googlenet
