@@ -22,7 +22,7 @@ Executor::Executor(Graph graph, const Options& options)
   const gn_device_options device_options{options.threads};
   check(backend_.open(&device_options, &device_));
   try {
-    layout_ = std::make_unique<Layout>(graph_, backend_.block(device_));
+    layout_ = std::make_unique<Layout>(graph_, backend_.geometry(device_));
     parameters_.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * 4);
   } catch (...) {
     backend_.close(device_);
@@ -32,7 +32,8 @@ Executor::Executor(Graph graph, const Options& options)
 
 Executor::~Executor() {
   programs_.clear();
-  for (DeviceMemory* memory : {&parameters_, &gradients_, &momentum_, &arena_, &scratch_}) memory->release();
+  for (DeviceMemory* memory : {&parameters_, &gradients_, &momentum_, &arena_, &scratch_, &labels_, &results_})
+    memory->release();
   backend_.close(device_);
 }
 
@@ -134,15 +135,16 @@ void Executor::load(Program& program, const RunRequest& request) {
         throw Failure(Code::LABEL_OUT_OF_RANGE, "label " + std::to_string(request.labels[i]) + " of image " +
                                                     std::to_string(i) + " is not in [0, " + std::to_string(classes) +
                                                     ")");
-    labels_.assign(request.labels, request.labels + request.label_count);
+    labels_.grow(backend_, device_, request.label_count * 4);
+    labels_.upload(0, request.labels, request.label_count * 4);
+    results_.grow(backend_, device_, int64_t(plan.losses.size()) * 8);
   }
-  results_.assign(2 * plan.losses.size() + 1, 0);
   bindings_.arenas[GN_ACTIVATIONS] = arena_.data();
   bindings_.parameters = parameters_.floats();
   bindings_.gradients = gradients_.floats();
   bindings_.scratch = scratch_.data();
-  bindings_.labels = labels_.data();
-  bindings_.results = results_.data();
+  bindings_.labels = static_cast<const int32_t*>(labels_.data());
+  bindings_.results = results_.floats();
   bindings_.seed = options_.seed;
   bindings_.step = request.step;
   bindings_.version = version_;
@@ -165,9 +167,12 @@ void Executor::execute(Program& program, bool backward, const std::atomic<bool>*
 }
 
 std::vector<Loss> Executor::losses(const Program& program) const {
+  const size_t count = program.plan.losses.size();
+  std::vector<float> results(2 * count);
+  if (count) results_.download(0, results.data(), int64_t(count) * 8);
   std::vector<Loss> list;
-  for (size_t k = 0; k < program.plan.losses.size(); k++)
-    list.push_back({graph_.nodes[program.plan.losses[k]].row.name, results_[2 * k], results_[2 * k + 1]});
+  for (size_t k = 0; k < count; k++)
+    list.push_back({graph_.nodes[program.plan.losses[k]].row.name, results[2 * k], results[2 * k + 1]});
   return list;
 }
 

@@ -103,7 +103,8 @@ class Executor {
   void sync(Program& program);
   std::vector<Loss> losses(const Program& program) const;
   int parameter_named(const std::string& name) const;
-  float* arena_of(ParameterSet set);
+  DeviceMemory& arena_of(ParameterSet set);
+  void store(int parameter, const float* logical, DeviceMemory& arena);
 
   Graph graph_;
   Options options_;
@@ -111,10 +112,9 @@ class Executor {
   gn_device* device_ = nullptr;
   std::unique_ptr<Layout> layout_;
   DeviceMemory parameters_, gradients_, momentum_, arena_, scratch_;
+  DeviceMemory labels_, results_;                 // gn_bindings
   std::list<std::unique_ptr<Program>> programs_;  // most recently used first
-  std::vector<int32_t> labels_;
-  std::vector<float> results_;
-  uint64_t version_ = 1;  // of the parameters
+  uint64_t version_ = 1;                          // of the parameters
   gn_bindings bindings_{};
 };
 

@@ -16,12 +16,19 @@ int Executor::parameter_named(const std::string& name) const {
   throw Failure(Code::INVALID_ARGUMENT, "the network has no parameter '" + name + "'");
 }
 
-float* Executor::arena_of(ParameterSet set) {
+DeviceMemory& Executor::arena_of(ParameterSet set) {
   DeviceMemory& memory = set == ParameterSet::weights    ? parameters_
                          : set == ParameterSet::momentum ? momentum_
                                                          : gradients_;
   memory.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * 4);
-  return memory.floats();
+  return memory;
+}
+
+void Executor::store(int parameter, const float* logical, DeviceMemory& arena) {
+  const PhysicalParameter& place = layout_->parameters[parameter];
+  std::vector<float> physical(place.size());
+  store_parameter(graph_, *layout_, parameter, logical, physical.data());
+  arena.upload(place.offset * 4, physical.data(), place.size() * 4);
 }
 
 void Executor::initialize(uint64_t seed) {
@@ -29,7 +36,7 @@ void Executor::initialize(uint64_t seed) {
   for (size_t i = 0; i < graph_.parameters.size(); i++) {
     values.resize(graph_.parameters[i].count());
     fill_parameter(graph_, int(i), seed, values.data());
-    store_parameter(graph_, *layout_, int(i), values.data(), parameters_.floats());
+    store(int(i), values.data(), parameters_);
   }
   momentum_.release();
   version_++;
@@ -41,7 +48,7 @@ void Executor::set_parameter(ParameterSet set, const std::string& name, const fl
   if (shape != graph_.parameters[index].shape)
     throw Failure(Code::INVALID_SHAPE, "parameter '" + name + "' has shape " +
                                            to_string(graph_.parameters[index].shape) + ", got " + to_string(shape));
-  store_parameter(graph_, *layout_, index, data, arena_of(set));
+  store(index, data, arena_of(set));
   if (set == ParameterSet::weights) version_++;
 }
 
@@ -49,13 +56,16 @@ HostTensor Executor::get_parameter(ParameterSet set, const std::string& name) {
   const int index = parameter_named(name);
   HostTensor tensor{graph_.parameters[index].shape, {}};
   tensor.data.resize(graph_.parameters[index].count());
-  fetch_parameter(graph_, *layout_, index, arena_of(set), tensor.data.data());
+  const PhysicalParameter& place = layout_->parameters[index];
+  std::vector<float> physical(place.size());
+  arena_of(set).download(place.offset * 4, physical.data(), place.size() * 4);
+  fetch_parameter(graph_, *layout_, index, physical.data(), tensor.data.data());
   return tensor;
 }
 
 MemoryReport Executor::memory() const {
-  return {parameters_.bytes() + gradients_.bytes() + momentum_.bytes(), arena_.bytes(), scratch_.bytes(),
-          backend_.kernel_bytes(device_)};
+  return {parameters_.bytes() + gradients_.bytes() + momentum_.bytes(), arena_.bytes(),
+          scratch_.bytes() + labels_.bytes() + results_.bytes(), backend_.kernel_bytes(device_)};
 }
 
 std::vector<KernelReport> Executor::profile(int batch, bool training) {
@@ -82,6 +92,7 @@ std::vector<KernelReport> Executor::profile(int batch, bool training) {
     for (size_t i = 0; i < p.kernels.size(); i++) {
       const auto start = std::chrono::steady_clock::now();
       check(backend_.run(device_, p.kernels[i], &bindings_));
+      check(backend_.finish(device_));
       const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
       gn_kernel_info info{};
       backend_.inspect(p.kernels[i], &info);

@@ -1,4 +1,5 @@
-// Memory of a device, owned. grow() keeps nothing of the old content: arenas are rewritten by every run.
+// Memory of a device, owned. grow() keeps nothing of the old content: arenas are rewritten by every run. floats() is
+// an address on the device, to compute with and never to follow.
 #pragma once
 #include "backend/registry.h"
 
@@ -20,6 +21,12 @@ class DeviceMemory {
   void release() {
     if (data_) backend_->release(device_, data_);
     data_ = nullptr, bytes_ = 0;
+  }
+  void upload(int64_t offset, const void* host, int64_t bytes) {
+    check(backend_->upload(device_, static_cast<char*>(data_) + offset, host, bytes));
+  }
+  void download(int64_t offset, void* host, int64_t bytes) const {
+    check(backend_->download(device_, host, static_cast<const char*>(data_) + offset, bytes));
   }
   void* data() const { return data_; }
   float* floats() const { return static_cast<float*>(data_); }
