@@ -1,5 +1,7 @@
 #include "addon/replica.h"
 
+#include <optional>
+
 #include "addon/convert.h"
 #include "addon/request.h"
 #include "addon/session.h"
@@ -37,18 +39,46 @@ Napi::Value ReplicaObject::promised(const Napi::CallbackInfo& info, const Body& 
   });
 }
 
+namespace {
+
+struct PushRequest {
+  OptimizerOptions optimizer;
+  Push push;
+};
+
+PushRequest to_push_request(const Napi::Object& options) { return {to_optimizer_options(options), to_push(options)}; }
+
+Napi::Object to_js(Napi::Env env, const Pushed& pushed) {
+  auto object = Napi::Object::New(env);
+  object.Set("order", double(pushed.order));
+  object.Set("staleness", double(pushed.staleness));
+  object.Set("applied", pushed.applied);
+  object.Set("updates", double(pushed.updates));
+  object.Set("storeSeconds", pushed.seconds);
+  return object;
+}
+
+}  // namespace
+
 Napi::Value ReplicaObject::compute(const Napi::CallbackInfo& info) {
   return promised(info, [&](Worker::Job& job) {
     const auto request = batch_request(job, graph_, info);
     const auto options = info[2].As<Napi::Object>();
     const bool fetch = options.Get("fetch").ToBoolean();
     const OptimizerOptions local = to_optimizer_options(options);
+    std::optional<PushRequest> push;
+    if (options.Get("push").IsObject()) push = to_push_request(options.Get("push").As<Napi::Object>());
     auto computed = std::make_shared<Computed>();
-    job.work = [this, request, fetch, local, computed] { *computed = replica().compute(*request, fetch, local); };
-    job.result = [computed](Napi::Env env) {
+    auto pushed = std::make_shared<Pushed>();
+    job.work = [this, request, fetch, local, push, computed, pushed] {
+      *computed = replica().compute(*request, fetch, local);
+      if (push) *pushed = replica().push(push->optimizer, push->push);
+    };
+    job.result = [computed, pushed, pushes = push.has_value()](Napi::Env env) {
       Napi::Object object = to_js(env, computed->step);
       object.Set("base", double(computed->base));
       object.Set("storeSeconds", computed->store_seconds);
+      if (pushes) object.Set("pushed", to_js(env, *pushed));
       return object;
     };
   });
@@ -57,21 +87,10 @@ Napi::Value ReplicaObject::compute(const Napi::CallbackInfo& info) {
 Napi::Value ReplicaObject::push(const Napi::CallbackInfo& info) {
   return promised(info, [&](Worker::Job& job) {
     if (!info[0].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "push expects options");
-    const auto options = info[0].As<Napi::Object>();
-    const OptimizerOptions optimizer = to_optimizer_options(options);
-    auto pushed = std::make_shared<std::pair<Pushed, double>>();
-    job.work = [this, optimizer, push = to_push(options), pushed] {
-      pushed->first = replica().push(optimizer, push, &pushed->second);
-    };
-    job.result = [pushed](Napi::Env env) {
-      auto object = Napi::Object::New(env);
-      object.Set("order", double(pushed->first.order));
-      object.Set("staleness", double(pushed->first.staleness));
-      object.Set("applied", pushed->first.applied);
-      object.Set("updates", double(pushed->first.updates));
-      object.Set("storeSeconds", pushed->second);
-      return object;
-    };
+    const PushRequest request = to_push_request(info[0].As<Napi::Object>());
+    auto pushed = std::make_shared<Pushed>();
+    job.work = [this, request, pushed] { *pushed = replica().push(request.optimizer, request.push); };
+    job.result = [pushed](Napi::Env env) { return to_js(env, *pushed); };
   });
 }
 

@@ -33,7 +33,7 @@ Executor& Session::executor() {
     executor_ = std::make_unique<Executor>(graph_, options_);
     std::lock_guard lock(facts_);
     description_ = executor_->device_description();
-    store_ = executor_->store();
+    store_ = executor_->parameters();
   }
   return *executor_;
 }
@@ -171,8 +171,8 @@ Napi::Value Session::configure(const Napi::CallbackInfo& info) {
     const AverageOptions average = to_average_options(info[0]);
     const auto updates = uint64_t(info[1].ToNumber().DoubleValue());
     job.work = [this, average, updates] {
-      const LocalStore::Hold hold(*executor().store());
-      executor().store()->configure(average, updates);
+      const LocalStore::Hold hold(*executor().parameters());
+      executor().parameters()->configure(average, updates);
     };
   });
 }
@@ -180,8 +180,8 @@ Napi::Value Session::configure(const Napi::CallbackInfo& info) {
 Napi::Value Session::swap_average(const Napi::CallbackInfo& info) {
   return promised(info, [&](Worker::Job& job) {
     job.work = [this] {
-      const LocalStore::Hold hold(*executor().store());
-      executor().store()->swap_average();
+      const LocalStore::Hold hold(*executor().parameters());
+      executor().parameters()->swap_average();
     };
   });
 }

@@ -2,16 +2,19 @@
 // order; a backend receives single steps with resolved shapes and arena offsets and makes a kernel of each.
 // Plain data only: no C++ object and no exception crosses it, so that a backend can be a shared library.
 //
-// Layout. A buffer holds `channels` physical channels, a multiple of the backend's `block` (zero-filled padding
-// included), f32. Blocked (CPU): [n][channels/block][h][w][block]. Planar: [n][c][h][w], no padding, network input
-// only. A gn_tensor is a view of the channels [channel, channel + span) of such a buffer; both are multiples of
-// block. Whoever writes a view writes all of its span: padding channels always hold exactly 0.
-// Parameters are plain f32 in the parameter arena, physical shape (O span, I span, kh, kw); padding holds 0.
+// Layout. A buffer holds `channels` physical channels, a multiple of the device's `block` (zero-filled padding
+// included), f32, in the order that the device names (gn_order). A gn_tensor is a view of the channels
+// [channel, channel + span) of such a buffer; both are multiples of block. Whoever writes a view writes all of its
+// span: padding channels always hold exactly 0. Parameters are f32 in the parameter arena; padding holds 0.
+//
+// Memory that `allocate` gave is the device's: the engine computes addresses in it and reads and writes it through
+// `upload` and `download` alone. What a device is asked to do happens in the order of the calls; it may happen later
+// than the call returns, except for what fills host memory (download, export_tensor, square_sum).
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
-#define GN_BACKEND_VERSION 1
+#define GN_BACKEND_VERSION 2
 
 extern "C" {
 
@@ -19,6 +22,19 @@ typedef struct gn_status {
   int32_t code;  // googlenet::Code, 0 = OK
   char message[508];
 } gn_status;
+
+/** How the channels of buffers and the inputs of weights lie. */
+typedef enum gn_order {
+  GN_BLOCKED = 0,   // [n][channels/block][h][w][block]; weights (O span, I span, kh, kw). A network input may be
+                    // planar instead: [n][c][h][w] without padding
+  GN_CHANNELS_LAST  // [n][h][w][channels]; weights (O span, kh, kw, I span). Nothing is planar
+} gn_order;
+
+/** A run-time property of the device: its processor decides. */
+typedef struct gn_geometry {
+  gn_order order;
+  int32_t block;
+} gn_geometry;
 
 typedef enum gn_arena {
   GN_NONE = 0,     // no tensor
@@ -28,7 +44,7 @@ typedef enum gn_arena {
 
 typedef struct gn_tensor {
   gn_arena arena;
-  int32_t planar;      // 1: [n][c][h][w]
+  int32_t planar;      // 1: [n][c][h][w] (gn_order)
   int64_t offset;      // bytes from the arena's start to the buffer's start
   int32_t n, c, h, w;  // c: logical channels
   int32_t span;        // physical channels of this view
@@ -75,7 +91,7 @@ typedef struct gn_attributes {
  *   mask        when present, diff_src is zeroed afterwards where this view is <= 0: the backward of a fused ReLU
  *               (only asked of POOL, LRN, SUM and of MASK itself, which does nothing else, in place on diff_src)
  *   workspace   max pooling while training: uint8 window index (row * kernel_w + column) of each output element,
- *               in dst's own geometry [n][span/block][h][w][block], one byte each
+ *               in the order of a buffer of dst's span alone, one byte each
  *   SUM         dst = src + src2 over gradients, given as diff_src += diff_dst (forward unused)
  *   DROPOUT     may run in place: dst is src, diff_src is diff_dst
  */
@@ -90,7 +106,7 @@ typedef struct gn_step {
   gn_parameter weights, bias;
 } gn_step;
 
-/** What a run binds: pointers in device memory unless said otherwise. */
+/** What a run binds; the pointers are device memory. */
 typedef struct gn_bindings {
   void* arenas[GN_ARENAS];
   float* parameters;
@@ -145,13 +161,17 @@ typedef struct gn_backend {
   const char* (*libraries)(void);
   gn_status (*open)(const gn_device_options* options, gn_device** device);
   void (*close)(gn_device* device);
-  /** Channels per block of this device's layout, a run-time property of the processor. */
-  int32_t (*block)(const gn_device* device);
+  gn_geometry (*geometry)(const gn_device* device);
   /** One line for people: processor, instruction set, threads. Lives as long as the device. */
   const char* (*describe)(const gn_device* device);
   /** Zero-filled, every page touched, 64-byte aligned. */
   gn_status (*allocate)(gn_device* device, int64_t bytes, void** memory);
   void (*release)(gn_device* device, void* memory);
+  /** Host memory is the caller's again when these return. */
+  gn_status (*upload)(gn_device* device, void* to, const void* host, int64_t bytes);
+  gn_status (*download)(gn_device* device, void* host, const void* from, int64_t bytes);
+  /** Waits until everything asked for is done, and reports what went wrong with it. */
+  gn_status (*finish)(gn_device* device);
   gn_status (*prepare)(gn_device* device, const gn_step* step, gn_kernel** kernel);
   void (*destroy)(gn_device* device, gn_kernel* kernel);
   void (*inspect)(const gn_kernel* kernel, gn_kernel_info* info);

@@ -27,7 +27,7 @@ Executor::Executor(Graph graph, const Options& options)
       open_(open_device(options)),
       backend_(open_->backend),
       device_(open_->handle()),
-      layout_(std::make_unique<Layout>(graph_, backend_.block(device_))),
+      layout_(std::make_unique<Layout>(graph_, backend_.geometry(device_))),
       store_(std::make_shared<LocalStore>(open_, layout_->parameter_floats)) {}
 
 Executor::~Executor() = default;
@@ -127,15 +127,16 @@ void Executor::load(Program& program, const RunRequest& request) {
         throw Failure(Code::LABEL_OUT_OF_RANGE, "label " + std::to_string(request.labels[i]) + " of image " +
                                                     std::to_string(i) + " is not in [0, " + std::to_string(classes) +
                                                     ")");
-    labels_.assign(request.labels, request.labels + request.label_count);
+    labels_.grow(backend_, device_, request.label_count * 4);
+    labels_.upload(0, request.labels, request.label_count * 4);
+    results_.grow(backend_, device_, int64_t(plan.losses.size()) * 8);
   }
-  results_.assign(2 * plan.losses.size() + 1, 0);
   bindings_.arenas[GN_ACTIVATIONS] = arena_.data();
-  bindings_.parameters = store_->weights();
+  bindings_.parameters = store_->weights().floats();
   bindings_.gradients = gradients_.floats();
   bindings_.scratch = scratch_.data();
-  bindings_.labels = labels_.data();
-  bindings_.results = results_.data();
+  bindings_.labels = static_cast<const int32_t*>(labels_.data());
+  bindings_.results = results_.floats();
   bindings_.seed = options_.seed;
   bindings_.step = request.step;
   bindings_.first_sample = request.first_sample;
@@ -158,9 +159,12 @@ void Executor::execute(Program& program, bool backward, const std::atomic<bool>*
 }
 
 std::vector<Loss> Executor::losses(const Program& program) const {
+  const size_t count = program.plan.losses.size();
+  std::vector<float> results(2 * count);
+  if (count) results_.download(0, results.data(), int64_t(count) * 8);
   std::vector<Loss> list;
-  for (size_t k = 0; k < program.plan.losses.size(); k++)
-    list.push_back({graph_.nodes[program.plan.losses[k]].row.name, results_[2 * k], results_[2 * k + 1]});
+  for (size_t k = 0; k < count; k++)
+    list.push_back({graph_.nodes[program.plan.losses[k]].row.name, results[2 * k], results[2 * k + 1]});
   return list;
 }
 

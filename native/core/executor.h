@@ -99,7 +99,7 @@ class Executor {
   double gradient_norm() const;
   float* gradients() const { return gradients_.floats(); }
   /** Where the parameters live. */
-  const std::shared_ptr<LocalStore>& store() const { return store_; }
+  const std::shared_ptr<LocalStore>& parameters() const { return store_; }
   const Device& device() const { return *open_; }
   const Layout& layout() const { return *layout_; }
   std::vector<KernelReport> profile(int batch, bool training);
@@ -116,7 +116,8 @@ class Executor {
   void sync(Program& program);
   std::vector<Loss> losses(const Program& program) const;
   int parameter_named(const std::string& name) const;
-  float* arena_of(ParameterSet set);
+  DeviceMemory& arena_of(ParameterSet set);
+  void put(int parameter, const float* logical, DeviceMemory& arena);
 
   Graph graph_;
   Options options_;
@@ -126,9 +127,8 @@ class Executor {
   std::unique_ptr<Layout> layout_;
   std::shared_ptr<LocalStore> store_;
   DeviceMemory gradients_, arena_, scratch_;
+  DeviceMemory labels_, results_;                 // gn_bindings
   std::list<std::unique_ptr<Program>> programs_;  // most recently used first
-  std::vector<int32_t> labels_;
-  std::vector<float> results_;
   gn_bindings bindings_{};
 };
 

@@ -16,7 +16,7 @@ int Executor::parameter_named(const std::string& name) const {
   throw Failure(Code::INVALID_ARGUMENT, "the network has no parameter '" + name + "'");
 }
 
-float* Executor::arena_of(ParameterSet set) {
+DeviceMemory& Executor::arena_of(ParameterSet set) {
   switch (set) {
     case ParameterSet::weights: return store_->weights();
     case ParameterSet::momentum: return store_->momentum();
@@ -25,7 +25,14 @@ float* Executor::arena_of(ParameterSet set) {
     case ParameterSet::gradients: break;
   }
   gradients_.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * int64_t(sizeof(float)));
-  return gradients_.floats();
+  return gradients_;
+}
+
+void Executor::put(int parameter, const float* logical, DeviceMemory& arena) {
+  const PhysicalParameter& place = layout_->parameters[parameter];
+  std::vector<float> physical(place.size());
+  store_parameter(graph_, *layout_, parameter, logical, physical.data());
+  arena.upload(place.offset * 4, physical.data(), place.size() * 4);
 }
 
 void Executor::initialize(uint64_t seed) {
@@ -34,7 +41,7 @@ void Executor::initialize(uint64_t seed) {
   for (size_t i = 0; i < graph_.parameters.size(); i++) {
     values.resize(graph_.parameters[i].count());
     fill_parameter(graph_, int(i), seed, values.data());
-    store_parameter(graph_, *layout_, int(i), values.data(), store_->weights());
+    put(int(i), values.data(), store_->weights());
   }
   store_->forget_state();
 }
@@ -46,7 +53,7 @@ void Executor::set_parameter(ParameterSet set, const std::string& name, const fl
   if (shape != graph_.parameters[index].shape)
     throw Failure(Code::INVALID_SHAPE, "parameter '" + name + "' has shape " +
                                            to_string(graph_.parameters[index].shape) + ", got " + to_string(shape));
-  store_parameter(graph_, *layout_, index, data, arena_of(set));
+  put(index, data, arena_of(set));
   if (set == ParameterSet::weights) store_->changed();
 }
 
@@ -55,12 +62,16 @@ HostTensor Executor::get_parameter(ParameterSet set, const std::string& name) {
   const int index = parameter_named(name);
   HostTensor tensor{graph_.parameters[index].shape, {}};
   tensor.data.resize(graph_.parameters[index].count());
-  fetch_parameter(graph_, *layout_, index, arena_of(set), tensor.data.data());
+  const PhysicalParameter& place = layout_->parameters[index];
+  std::vector<float> physical(place.size());
+  arena_of(set).download(place.offset * 4, physical.data(), place.size() * 4);
+  fetch_parameter(graph_, *layout_, index, physical.data(), tensor.data.data());
   return tensor;
 }
 
 MemoryReport Executor::memory() const {
-  return {store_->bytes() + gradients_.bytes(), arena_.bytes(), scratch_.bytes(), backend_.kernel_bytes(device_)};
+  return {store_->bytes() + gradients_.bytes(), arena_.bytes(), scratch_.bytes() + labels_.bytes() + results_.bytes(),
+          backend_.kernel_bytes(device_)};
 }
 
 std::vector<KernelReport> Executor::profile(int batch, bool training) {
@@ -88,6 +99,7 @@ std::vector<KernelReport> Executor::profile(int batch, bool training) {
     for (size_t i = 0; i < p.kernels.size(); i++) {
       const auto start = std::chrono::steady_clock::now();
       check(backend_.run(device_, p.kernels[i], &bindings_));
+      check(backend_.finish(device_));
       const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
       gn_kernel_info info{};
       backend_.inspect(p.kernels[i], &info);

@@ -13,10 +13,10 @@ static int round_up(int value, int block) { return (value + block - 1) / block *
   throw Failure(Code::UNSUPPORTED, "layer '" + node.row.name + "': " + why);
 }
 
-Layout::Layout(const Graph& graph, int block)
-    : block(block),
-      places(graph.nodes.size()),
+Layout::Layout(const Graph& graph, const gn_geometry& geometry)
+    : places(graph.nodes.size()),
       graph_(graph),
+      geometry_(geometry),
       in_place_(graph.nodes.size()),
       concat_of_(graph.nodes.size(), -1),
       spans_(graph.nodes.size()),
@@ -49,9 +49,10 @@ void Layout::choose_spans() {
       spans_[i] = spans_[node.sources[0]];
       const auto map = channel_map(node.sources[0]);
       if (op.channels == Op::contiguous && map.back() + 1 != int(map.size()))
-        unsupported(node, "reads a concat whose parts are no multiple of " + std::to_string(block) + " channels");
+        unsupported(node,
+                    "reads a concat whose parts are no multiple of " + std::to_string(geometry_.block) + " channels");
     } else {
-      spans_[i] = node.row.planar ? node.shape.c : round_up(node.shape.c, block);
+      spans_[i] = planar(node) ? node.shape.c : round_up(node.shape.c, geometry_.block);
     }
     if (node.row.groups > 1) {
       const auto map = channel_map(node.sources[0]);
@@ -141,7 +142,7 @@ void Layout::place_rest() {
       places[i] = places[node.sources[0]];
     } else {
       places[i] = {int(buffers.size()), 0, spans_[i]};
-      buffers.push_back({spans_[i], node.shape.h, node.shape.w, node.row.planar});
+      buffers.push_back({spans_[i], node.shape.h, node.shape.w, planar(node)});
     }
   }
   // Units in the order of their first member.
@@ -174,6 +175,8 @@ void Layout::layout_parameters() {
           const Shape& src = graph_.nodes[source].shape;
           p.inner =
               node.row.op == GN_LINEAR ? src.h * src.w : node.row.attributes.kernel_h * node.row.attributes.kernel_w;
+          (geometry_.order == GN_BLOCKED ? p.column_step : p.inner_step) =
+              geometry_.order == GN_BLOCKED ? p.inner : p.columns;
         }
         parameter_floats += p.size();
       }

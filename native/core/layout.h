@@ -1,4 +1,4 @@
-// Where every blob and parameter lies physically, for a device's channel block; the same for all batch sizes and
+// Where every blob and parameter lies physically, for a device's geometry; the same for all batch sizes and
 // both phases. Three rules make an Inception module copy-free (measured: shared figures in ARCHITECTURE.md):
 //   - the sources of a concat are slices of one wide buffer, each padded to whole blocks;
 //   - 1x1 convolutions that read the same blob become one unit, its outputs side by side in one buffer: the reduces
@@ -20,19 +20,19 @@ struct Buffer {
   int channels = 0, h = 0, w = 0;
   bool planar = false;
 };
-/** A parameter in the flat arenas: rows x columns x inner floats, (O span, I span, kh·kw); a bias has 1 x 1 inner. */
+/** A parameter in the flat arenas: O span rows of I span columns and kh·kw inner floats; a bias has 1 x 1 of them. */
 struct PhysicalParameter {
   int64_t offset = 0;
   int rows = 0, columns = 1, inner = 1;
+  int64_t column_step = 1, inner_step = 1;  // floats
   int64_t size() const { return int64_t(rows) * columns * inner; }
 };
 
 class Layout {
  public:
   /** Throws UNSUPPORTED naming the layer for a topology it cannot lay out. */
-  Layout(const Graph& graph, int block);
+  Layout(const Graph& graph, const gn_geometry& geometry);
 
-  int block;
   std::vector<Place> places;  // by node
   std::vector<Buffer> buffers;
   /** Nodes that run as one step, in order; concat nodes have no step but keep their place in the order. */
@@ -47,6 +47,7 @@ class Layout {
   std::vector<int32_t> channel_map(int node) const;
 
  private:
+  bool planar(const Node& node) const { return node.row.planar && geometry_.order == GN_BLOCKED; }
   void choose_in_place();
   void choose_spans();
   void place_concats();
@@ -56,6 +57,7 @@ class Layout {
   void layout_parameters();
 
   const Graph& graph_;
+  const gn_geometry geometry_;
   std::vector<char> in_place_;
   std::vector<int> concat_of_, spans_, unit_of_;
 };

@@ -1,4 +1,5 @@
-// Memory of a device, owned. grow() keeps nothing of the old content: arenas are rewritten by every run.
+// Memory of a device, owned. grow() keeps nothing of the old content: arenas are rewritten by every run. floats() is
+// an address on the device, to compute with and never to follow.
 #pragma once
 #include <utility>
 
@@ -28,6 +29,12 @@ class DeviceMemory {
     std::swap(device_, other.device_);
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
+  }
+  void upload(int64_t offset, const void* host, int64_t bytes) {
+    check(backend_->upload(device_, static_cast<char*>(data_) + offset, host, bytes));
+  }
+  void download(int64_t offset, void* host, int64_t bytes) const {
+    check(backend_->download(device_, host, static_cast<const char*>(data_) + offset, bytes));
   }
   void* data() const { return data_; }
   float* floats() const { return static_cast<float*>(data_); }

@@ -1,5 +1,5 @@
 // The plan of one run: steps in order, forward and backward, with every tensor's place in one arena. Made from the
-// graph and its physical layout for a batch size and a phase; knows nothing of the device beyond its block.
+// graph and its physical layout for a batch size and a phase; knows nothing of the device beyond its geometry.
 #pragma once
 #include <cstdint>
 #include <deque>

@@ -56,7 +56,7 @@ gn_status open(const gn_device_options* options, gn_device** device) {
 }
 
 void close(gn_device* device) { delete device; }
-int32_t block(const gn_device* device) { return device->block; }
+gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block}; }
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 // Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.
@@ -73,6 +73,12 @@ gn_status allocate(gn_device* device, int64_t bytes, void** memory) {
   });
 }
 void release(gn_device*, void* memory) { std::free(memory); }
+
+gn_status copy(gn_device*, void* to, const void* from, int64_t bytes) {
+  std::memcpy(to, from, size_t(bytes));
+  return gn_status{};
+}
+gn_status finish(gn_device*) { return gn_status{}; }
 
 Kernel make(gn_device& device, const gn_step& step) {
   switch (step.op) {
@@ -119,10 +125,13 @@ const gn_backend kBackend{
     libraries,
     open,
     close,
-    block,
+    geometry,
     describe,
     allocate,
     release,
+    copy,
+    copy,
+    finish,
     prepare,
     destroy,
     inspect,

@@ -61,24 +61,29 @@ LocalStore::LocalStore(std::shared_ptr<Device> device, int64_t floats) : device_
     shard->first = first, shard->last = std::min(first + step, floats);
     shards_.push_back(std::move(shard));
   }
-  arena(weights_, 0);
+  arena(weights_);
 }
 
-float* LocalStore::arena(DeviceMemory& memory, float initial) {
+DeviceMemory& LocalStore::arena(DeviceMemory& memory) {
   if (!memory.data()) {
     memory.grow(device_->backend, device_->handle(), std::max<int64_t>(floats_, 1) * int64_t(sizeof(float)));
-    if (initial != 0) std::fill(memory.floats(), memory.floats() + floats_, initial);
     bytes_ += memory.bytes();
   }
-  return memory.floats();
+  return memory;
 }
 
-float* LocalStore::average() {
-  if (!average_.data()) {
-    arena(average_, 0);
-    check(device_->backend.scale_add(device_->handle(), average_.floats(), weights_.floats(), floats_, 0, 1));
-  }
-  return average_.floats();
+DeviceMemory& LocalStore::squares(float initial) {
+  if (squares_.data()) return squares_;
+  const std::vector<float> values(size_t(floats_), initial);
+  arena(squares_).upload(0, values.data(), floats_ * int64_t(sizeof(float)));
+  return squares_;
+}
+
+DeviceMemory& LocalStore::average() {
+  if (average_.data()) return average_;
+  arena(average_);
+  check(device_->backend.scale_add(device_->handle(), average_.floats(), weights_.floats(), floats_, 0, 1));
+  return average_;
 }
 
 void LocalStore::configure(const AverageOptions& options, uint64_t updates) {
@@ -132,7 +137,7 @@ void LocalStore::ensure(const Push& push) {
   Hold hold(*this);
   if (needed & kMomentum) momentum();
   if (needed & kSquares) squares(push.updates[0].initial_squares);
-  if (needed & kGathered) arena(gathered_, 0);
+  if (needed & kGathered) arena(gathered_);
   ready_ |= needed;
 }
 

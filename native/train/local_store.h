@@ -41,11 +41,12 @@ class LocalStore : public Store {
    private:
     std::unique_ptr<Turn> turn_;
   };
-  float* weights() { return weights_.floats(); }
-  float* momentum() { return arena(momentum_, 0); }
-  /** Made of `initial` at its first use. */
-  float* squares(float initial = 0) { return arena(squares_, initial); }
-  float* average();
+  DeviceMemory& weights() { return weights_; }
+  DeviceMemory& momentum() { return arena(momentum_); }
+  /** Filled with `initial` at its first use. */
+  DeviceMemory& squares(float initial = 0);
+  /** The weights themselves at its first use. */
+  DeviceMemory& average();
   bool averages() const { return average_.data() != nullptr; }
   /** Starts, changes or ends the averaging; `updates`: how many have been made before. */
   void configure(const AverageOptions& average, uint64_t updates);
@@ -75,7 +76,7 @@ class LocalStore : public Store {
     float gradient_scale = 1, rate_scale = 1, average_share = 0;
   };
 
-  float* arena(DeviceMemory& memory, float initial);
+  DeviceMemory& arena(DeviceMemory& memory);
   void ensure(const Push& push);
   Verdict judge(const Push& push);
   void count_update(Verdict& verdict);

@@ -27,17 +27,17 @@ Replica::Replica(Graph graph, const Executor::Options& options, std::shared_ptr<
 
 // Plain gradient descent on its own copy: momentum and decay are the store's.
 void Replica::step_alone(const OptimizerOptions& local) {
-  const LocalStore::Hold hold(*executor_.store());
+  const LocalStore::Hold hold(*executor_.parameters());
   const Device& device = executor_.device();
   for (const gn_update& u : updates_of(executor_.graph(), executor_.layout(), local))
-    check(device.backend.scale_add(device.handle(), executor_.store()->weights() + u.first,
+    check(device.backend.scale_add(device.handle(), executor_.parameters()->weights().floats() + u.first,
                                    executor_.gradients() + u.first, u.count, 1, -u.rate));
-  executor_.store()->changed();
+  executor_.parameters()->changed();
 }
 
 void Replica::accrue() {
   const Device& device = executor_.device();
-  const int64_t floats = executor_.store()->floats();
+  const int64_t floats = executor_.parameters()->floats();
   accrued_.grow(device.backend, device.handle(), std::max<int64_t>(floats, 1) * int64_t(sizeof(float)));
   check(device.backend.scale_add(device.handle(), accrued_.floats(), executor_.gradients(), floats, held_ > 1, 1));
 }
@@ -46,9 +46,9 @@ Computed Replica::compute(const RunRequest& request, bool fetch, const Optimizer
   Computed computed;
   if (fetch || !fetched_) {
     Timer timer(computed.store_seconds);
-    const LocalStore::Hold hold(*executor_.store());
-    base_ = store_->fetch(executor_.device().handle(), executor_.store()->weights());
-    executor_.store()->changed();
+    const LocalStore::Hold hold(*executor_.parameters());
+    base_ = store_->fetch(executor_.device().handle(), executor_.parameters()->weights().floats());
+    executor_.parameters()->changed();
     fetched_ = true;
   } else if (held_ > 0) {
     step_alone(local);
@@ -60,7 +60,7 @@ Computed Replica::compute(const RunRequest& request, bool fetch, const Optimizer
   return computed;
 }
 
-Pushed Replica::push(const OptimizerOptions& optimizer, Push push, double* store_seconds) {
+Pushed Replica::push(const OptimizerOptions& optimizer, Push push) {
   if (held_ == 0) throw Failure(Code::INVALID_ARGUMENT, "there is no gradient to push: compute() one first");
   const Device& device = executor_.device();
   push.gradients = executor_.gradients();
@@ -73,11 +73,17 @@ Pushed Replica::push(const OptimizerOptions& optimizer, Push push, double* store
   push.updates = updates_of(executor_.graph(), executor_.layout(), optimizer);
   if (optimizer.clip > 0) {
     double squares = 0;
-    check(device.backend.square_sum(device.handle(), push.gradients, executor_.store()->floats(), &squares));
+    check(device.backend.square_sum(device.handle(), push.gradients, executor_.parameters()->floats(), &squares));
     push.gradient_scale = clip_scale(optimizer, std::sqrt(squares));
   }
-  Timer timer(*store_seconds);
-  return store_->push(device.handle(), push);
+  double seconds = 0;
+  Pushed pushed;
+  {
+    Timer timer(seconds);
+    pushed = store_->push(device.handle(), push);
+  }
+  pushed.seconds = seconds;
+  return pushed;
 }
 
 uint64_t Replica::flush(const OptimizerOptions& optimizer) {

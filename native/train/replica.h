@@ -24,7 +24,7 @@ class Replica {
    */
   Computed compute(const RunRequest& request, bool fetch, const OptimizerOptions& local);
   /** Pushes the sum of the gradients since the last push; `push` says how, its gradients and base are filled in. */
-  Pushed push(const OptimizerOptions& optimizer, Push push, double* store_seconds);
+  Pushed push(const OptimizerOptions& optimizer, Push push);
   /** Forgets the gradients that were not pushed. */
   void discard() { held_ = 0; }
   uint64_t flush(const OptimizerOptions& optimizer);

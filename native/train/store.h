@@ -35,6 +35,7 @@ struct Pushed {
   bool applied = false;
   /** Updates made so far, this push included. */
   uint64_t updates = 0;
+  double seconds = 0;
 };
 
 class Store {

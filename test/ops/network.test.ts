@@ -45,7 +45,7 @@ describe.skipIf(nativeAbsent)(`narrow GoogLeNet${nativeSkipReason}`, () => {
     }
   })
 
-  test('64 images are learnt by heart', { timeout: 120_000 }, async () => {
+  test('64 images are learnt by heart', { timeout: 400_000 }, async () => {
     const rows = googlenet({ ...small, classes: 8, filler: 'msra' })
     const all = discs(64, 8, 64, new Random(64))
     await using native = new NativeProcess()

@@ -67,7 +67,7 @@ describe('events', () => {
     const events: FitEvent[] = []
     for await (const event of model.fit(data, { ...OPTIONS, epochs: 1 })) {
       events.push(event)
-      await new Promise((resolve) => setTimeout(resolve, 400))
+      while (model.steps < 6) await new Promise((resolve) => setTimeout(resolve, 20))
     }
     const steps = events.filter((event) => event.type === 'step')
     expect(steps.length).toBeLessThan(6)
