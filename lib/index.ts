@@ -21,8 +21,21 @@ export type {
 } from './model/model-options.js'
 export type { Summary } from './model/summary.js'
 export type { KernelInfo, LayerInfo } from './native.js'
-export type { CheckpointEvent, EpochEvent, FitEvent, SkipEvent, StepEvent } from './train/events.js'
+export { type Average, average } from './train/average.js'
+export type { CheckpointEvent, EpochEvent, FitEvent, SkipEvent, StepEvent, WorkerEvent } from './train/events.js'
 export type { FitOptions } from './train/fit-options.js'
 export type { Evaluation } from './train/metrics.js'
-export { type Optimizer, type SgdOptions, sgd } from './train/optimizer.js'
+export {
+  type AdagradOptions,
+  adagrad,
+  nesterov,
+  type Optimizer,
+  type RmspropOptions,
+  rmsprop,
+  type SgdOptions,
+  sgd,
+} from './train/optimizer.js'
 export { type Run, type Schedule, schedules } from './train/schedule.js'
+export type { StalenessSummary } from './train/staleness.js'
+export type { Computed, ComputeOptions, Pushed, PushOptions, Worker } from './train/worker.js'
+export type { WorkerOptions } from './train/worker-options.js'

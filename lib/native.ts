@@ -53,17 +53,24 @@ export interface SessionOptions {
   /** Keep all values (every blob can be read by run() while training); default false. */
   keepAll?: boolean
 }
-/** One update, Caffe's rule: v = momentum v + rate·f (g·scale + decay·f' w); w -= v. */
-export interface UpdateOptions {
+/** An optimiser's figures; those that its rule does not use are left out. See train/optimizer.ts. */
+export interface RuleOptions {
+  /** Default 'sgd'. */
+  kind?: 'sgd' | 'nesterov' | 'adagrad' | 'rmsprop'
   rate: number
-  momentum: number
-  weightDecay: number
+  momentum?: number
+  weightDecay?: number
   /** Global L2 norm beyond which gradients are scaled down; 0 = never. */
-  clip: number
-  /** Counter that drives dropout; the step's number. */
-  step: number
+  clip?: number
+  decay?: number
+  epsilon?: number
+  initial?: number
   /** Layer name patterns resolved by TypeScript to parameter names that stay as they are. */
   frozen?: readonly string[]
+}
+export interface UpdateOptions extends RuleOptions {
+  /** Counter that drives dropout; the step's number. */
+  step: number
 }
 export interface StepResult {
   /** Weighted total of all losses. */
@@ -90,7 +97,7 @@ export interface RunResult {
   inputGradients: Record<string, NativeTensor>
   losses: Record<string, { loss: number; correct: number }>
 }
-export type ParameterSet = 'weights' | 'momentum' | 'gradients'
+export type ParameterSet = 'weights' | 'momentum' | 'squares' | 'average' | 'gradients'
 export interface KernelInfo {
   name: string
   direction: 'forward' | 'backward data' | 'backward weights'
@@ -100,6 +107,56 @@ export interface KernelInfo {
   /** Of the whole batch. */
   macs: number
   milliseconds: number
+}
+export interface AverageOptions {
+  kind: 'polyak' | 'ema'
+  /** Updates before the average begins. */
+  from: number
+  decay?: number
+}
+export interface NativePush extends RuleOptions {
+  scaleByStaleness?: boolean
+  maxStaleness?: number
+  /** Gradients whose mean makes one update; default 1. */
+  group?: number
+}
+export interface Pushed {
+  /** Number of the push, from 0: the order in which the store took them. */
+  order: number
+  /** Updates made since the weights were fetched that the gradient was computed on. */
+  staleness: number
+  /** False: too stale. */
+  applied: boolean
+  /** Made so far, by this push too. */
+  updates: number
+  storeSeconds: number
+}
+/** A worker with weights, activations, gradients and a thread of its own beside a session, whose store it serves. */
+export interface NativeReplica {
+  compute(
+    input: NativeInput,
+    labels: Int32Array,
+    options: {
+      fetch: boolean
+      step: number
+      firstSample: number
+      rate: number
+      frozen?: readonly string[]
+      push?: NativePush
+    },
+    cancel?: NativeCancel,
+  ): Promise<StepResult & { base: number; storeSeconds: number; pushed?: Pushed }>
+  push(options: NativePush): Promise<Pushed>
+  discard(): Promise<void>
+  flush(options: NativePush): Promise<number>
+  memory(): MemoryParts
+  dispose(): Promise<void>
+}
+export interface MemoryParts {
+  parameters: number
+  arena: number
+  scratch: number
+  kernels: number
 }
 export interface NativeCancel {
   cancel(): void
@@ -119,8 +176,12 @@ export interface NativeSession {
   /** Forward, backward, update. Aborted before the update: nothing has changed. */
   step(input: NativeInput, labels: Int32Array, options: UpdateOptions, cancel?: NativeCancel): Promise<StepResult>
   run(request: RunRequest, cancel?: NativeCancel): Promise<RunResult>
-  /** Bytes held: parameters (weights, gradients, momentum), arena, kernels' own weight copies. */
-  memory(): { parameters: number; arena: number; scratch: number; kernels: number }
+  /** Says which average is kept from now on, none by default, and how many updates have been made before. */
+  configure(average: AverageOptions | undefined, updates: number): Promise<void>
+  /** Weights and average change places. */
+  swapAverage(): Promise<void>
+  /** Bytes held: parameters (weights, gradients, optimiser state, average), arena, kernels' own weight copies. */
+  memory(): MemoryParts
   /** The kernels of the plan for a batch size, with the time each took in one timed run over random data. */
   profile(batch: number, training: boolean): Promise<KernelInfo[]>
   /** Idempotent; waits for the call that runs, rejects those that wait with DISPOSED. */
@@ -192,6 +253,7 @@ export interface NativeModule {
   libraries: string
   Session: new (options: SessionOptions) => NativeSession
   Pipeline: new (options: PipelineOptions) => NativePipeline
+  Replica: new (session: NativeSession, options: { threads: number }) => NativeReplica
   Cancel: new () => NativeCancel
   /** JPEG to RGB on a libuv thread (greyscale and CMYK included). */
   decodeJpeg(encoded: Uint8Array): Promise<DecodedImage>

@@ -6,9 +6,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { GoogLeNetError } from '../errors.js'
-import { checkKnown } from '../options.js'
+import { checkKnown, invalid } from '../options.js'
+import { type Average, average } from '../train/average.js'
+import { adagrad, nesterov, type Optimizer, rmsprop, sgd } from '../train/optimizer.js'
+import { type Schedule, schedules } from '../train/schedule.js'
+import { WORKER_KEYS, type WorkerOptions } from '../train/worker-options.js'
 
 export const SCHEDULES = ['paper', 'step', 'poly', 'cosine', 'constant'] as const
+export const OPTIMIZERS = ['sgd', 'nesterov', 'adagrad', 'rmsprop'] as const
+export const AVERAGES = ['none', 'polyak', 'ema'] as const
 export const AUGMENTATIONS = ['inception', 'caffe', 'none'] as const
 
 const count = z.int().min(0)
@@ -24,10 +30,27 @@ const schema = z.object({
   batch: positive.default(32),
   lr: z.number().min(0).optional(),
   schedule: z.enum(SCHEDULES).default('paper'),
+  warmup: count.default(0),
+  optimizer: z.enum(OPTIMIZERS).default('sgd'),
   momentum: z.number().min(0).max(1).default(0.9),
   weightDecay: z.number().min(0).default(2e-4),
   clip: z.number().min(0).default(0),
   augment: z.enum(AUGMENTATIONS).default('inception'),
+  average: z.enum(AVERAGES).default('none'),
+  averageDecay: z.number().min(0).max(1).optional(),
+  averageFrom: count.optional(),
+  workers: positive.optional(),
+  sync: z.boolean().optional(),
+  backupWorkers: count.optional(),
+  fetchEvery: positive.optional(),
+  pushEvery: positive.optional(),
+  staleness: z.enum(['none', 'scale']).optional(),
+  maxStaleness: count.optional(),
+  softsync: positive.optional(),
+  momentumCorrection: z.boolean().optional(),
+  onWorkerError: z.enum(['stop', 'drop']).optional(),
+  record: z.string().optional(),
+  replay: z.string().optional(),
   freeze: z.array(z.string()).default([]),
   strict: z.boolean().default(false),
   inputSize: positive.optional(),
@@ -66,4 +89,27 @@ async function readConfig(path: string): Promise<object> {
     const message = `config file ${path} is not JSON: ${(cause as Error).message}`
     throw new GoogLeNetError('GOOGLENET_ERR_INVALID_FILE', message, { cause })
   }
+}
+
+export function optimizerOf({ optimizer, momentum, weightDecay, clip }: TrainConfig, rate: number): Optimizer {
+  const common = { rate, weightDecay, clip }
+  if (optimizer === 'adagrad') return adagrad(common)
+  return { sgd, nesterov, rmsprop }[optimizer]({ ...common, momentum })
+}
+
+export function scheduleOf({ schedule, warmup }: TrainConfig, base: number): Schedule {
+  const inner = schedules[schedule]({ base })
+  return warmup > 0 ? schedules.warmup(inner, { images: warmup }) : inner
+}
+
+export function averageOf({ average: kind, averageDecay, averageFrom: from }: TrainConfig): Average | undefined {
+  if (averageDecay !== undefined && kind !== 'ema') throw invalid('--average-decay', "'--average ema'", kind)
+  if (from !== undefined && kind === 'none') throw invalid('--average-from', "'--average polyak' or 'ema'", kind)
+  if (kind === 'none') return undefined
+  return kind === 'polyak' ? average.polyak({ from }) : average.ema({ decay: averageDecay, from })
+}
+
+/** The options of fit() that have the same names here. */
+export function workerOptions(config: TrainConfig): WorkerOptions {
+  return Object.fromEntries(WORKER_KEYS.map((key) => [key, config[key as keyof WorkerOptions]]))
 }

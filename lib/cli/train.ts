@@ -8,13 +8,23 @@ import { ImageFolder } from '../data/dataset.js'
 import type { Device } from '../device.js'
 import { GoogLeNetError } from '../errors.js'
 import { GoogLeNet } from '../model/model.js'
-import type { EpochEvent, StepEvent } from '../train/events.js'
-import { sgd } from '../train/optimizer.js'
 import { lastCheckpoint } from '../train/run-folder.js'
-import { type Schedule, schedules } from '../train/schedule.js'
 import { choice, collect, number, type Runner, whole } from './arguments.js'
-import { AUGMENTATIONS, resolveTrainConfig, SCHEDULES, type TrainConfig, type TrainFlags } from './train-config.js'
-import { percent, type Ui } from './ui.js'
+import {
+  AUGMENTATIONS,
+  AVERAGES,
+  averageOf,
+  OPTIMIZERS,
+  optimizerOf,
+  resolveTrainConfig,
+  SCHEDULES,
+  scheduleOf,
+  type TrainConfig,
+  type TrainFlags,
+  workerOptions,
+} from './train-config.js'
+import { TrainReport } from './train-report.js'
+import type { Ui } from './ui.js'
 
 /** The classifiers are new, the rest needs little: a tenth of BVLC's base_lr. */
 const FINE_TUNING_RATE = 0.001
@@ -32,10 +42,29 @@ export function addTrain(program: Command, run: Runner): void {
     .option('--batch <n>', 'images per step (default: 32)', whole(1))
     .option('--lr <x>', 'learning rate at the start (default: 0.01, with --weights 0.001)', number)
     .addOption(choice('--schedule <name>', 'how the rate falls (default: paper)', SCHEDULES))
+    .option('--warmup <n>', 'images over which the rate first rises from 0 (default: 0)', whole(0))
+    .addOption(choice('--optimizer <name>', 'default: sgd', OPTIMIZERS))
     .option('--momentum <x>', 'default: 0.9', number)
     .option('--weight-decay <x>', 'default: 0.0002', number)
     .option('--clip <x>', "limit of the gradient's norm; 0: none (default)", number)
     .addOption(choice('--augment <policy>', 'default: inception, the one of the paper', AUGMENTATIONS))
+    .addOption(
+      choice('--average <kind>', 'of the weights, for validation and the saved model (default: none)', AVERAGES),
+    )
+    .option('--average-decay <x>', 'of --average ema (default: 0.999)', number)
+    .option('--average-from <n>', 'updates before it begins (polyak: half of the run; ema: 0)', whole(0))
+    .option('--workers <n>', 'asynchronous workers, each on its share of the threads (default: none)', whole(1))
+    .option('--sync', 'workers in step: one update with the mean of their gradients')
+    .option('--backup-workers <n>', 'late gradients a round of --sync does not wait for (default: 0)', whole(0))
+    .option('--fetch-every <n>', 'steps between two fetches of the weights (default: 1)', whole(1))
+    .option('--push-every <n>', 'steps between two pushes of gradients (default: 1)', whole(1))
+    .addOption(choice('--staleness <policy>', 'scale: rate / max(1, staleness) (default: none)', ['none', 'scale']))
+    .option('--max-staleness <n>', 'staler gradients are thrown away (default: none is)', whole(0))
+    .option('--softsync <n>', 'n-softsync: an update is the mean of workers/n gradients', whole(1))
+    .option('--momentum-correction', 'less momentum by the 1 - 1/workers that asynchrony adds')
+    .addOption(choice('--on-worker-error <what>', 'default: stop', ['stop', 'drop']))
+    .option('--record <file>', 'write the order of all pushes, for --replay')
+    .option('--replay <file>', 'repeat a recorded run bit for bit')
     .option('--freeze <glob>', "layers that stay as they are, such as 'conv*'; several times", collect)
     .option('--input-size <n>', "default: 224, or the model's", whole(1))
     .option('--width <x>', 'multiplies the channels (default: 1)', number)
@@ -61,27 +90,31 @@ async function train(flags: TrainFlags, ui: Ui): Promise<void> {
       `${validation ? `, ${validation.length} for validation` : ''}; ${model.threads} threads on ${model.device}`,
   )
   const lr = config.lr ?? (config.weights ? FINE_TUNING_RATE : RATE)
-  const { epochs, batch: batchSize, momentum, weightDecay, clip, augment, freeze, strict, out, seed } = config
+  const { epochs, batch: batchSize, augment, freeze, strict, out, seed } = config
   const events = model.fit(data, {
     ...{ epochs, batchSize, validation, augment, freeze, strict, out, resume, signal },
-    optimizer: sgd({ rate: lr, momentum, weightDecay, clip }),
-    schedule: scheduleNamed(config.schedule, lr),
+    ...workerOptions(config),
+    optimizer: optimizerOf(config, lr),
+    schedule: scheduleOf(config, lr),
+    average: averageOf(config),
     seed: resume && flags.seed === undefined ? undefined : seed,
     config: { ...config, lr },
   })
 
-  const report = new Report(ui, epochs, Math.max(1, Math.floor(data.length / Math.min(batchSize, data.length))))
+  const batches = Math.max(1, Math.floor(data.length / Math.min(batchSize, data.length)))
+  const report = new TrainReport(ui, epochs, batches * Math.min(batchSize, data.length))
   try {
     for await (const event of events) {
       if (event.type === 'step') report.step(event)
       else if (event.type === 'epoch') report.epoch(event)
       else if (event.type === 'skip') ui.note(`left out ${event.path}: ${event.message}`)
+      else if (event.type === 'worker') ui.note(`dropped worker ${event.worker}: ${event.message}`)
     }
   } finally {
     report.stop()
-    if (signal.aborted) ui.note(`stopped after step ${model.steps}; go on with --resume ${out}`)
+    if (signal.aborted) ui.note(`stopped after step ${report.steps}; go on with --resume ${out}`)
   }
-  report.result(out, model.steps)
+  report.result(out)
 }
 
 /** A new run over an old one would destroy hours of work for a forgotten flag. */
@@ -101,61 +134,4 @@ async function openModel(config: TrainConfig, data: ImageFolder, resume: string 
   if (resume) return GoogLeNet.load(lastCheckpoint(resume), { ...common, signal })
   const options = { ...common, inputSize, width, block, seed, classes: data.classes.length, labels: data.classes }
   return weights ? GoogLeNet.load(weights, { ...options, auxiliary: true, signal }) : GoogLeNet.create(options)
-}
-
-function scheduleNamed(name: TrainConfig['schedule'], base: number): Schedule {
-  return schedules[name]({ base })
-}
-
-/** Keeps the figures of the last epoch and draws the progress of the one that runs. */
-class Report {
-  #progress: ReturnType<Ui['progress']> | undefined
-  #last: EpochEvent | undefined
-  #images = 0
-  #seconds = 0
-  #events = 0
-
-  constructor(
-    private readonly ui: Ui,
-    private readonly epochs: number,
-    private readonly stepsPerEpoch: number,
-  ) {}
-
-  step({ step, epoch, loss, images, seconds, waitSeconds, imagesPerSecond }: StepEvent): void {
-    this.#progress ??= this.ui.progress(`epoch ${epoch}/${this.epochs}`, this.stepsPerEpoch)
-    const waiting = waitSeconds > 0.05 * seconds ? `, ${percent(waitSeconds / seconds)} waiting for data` : ''
-    const done = ((step - 1) % this.stepsPerEpoch) + 1
-    this.#progress.update(done, `loss ${loss.toFixed(4)}, ${imagesPerSecond.toFixed(1)} images/s${waiting}`)
-    // The first step makes the plan; it does not belong to the speed.
-    if (this.#events++ === 0) return
-    this.#images += images
-    this.#seconds += seconds
-  }
-
-  epoch(event: EpochEvent): void {
-    this.stop()
-    this.#last = event
-    const { epoch, loss, top1, rate, validation, imagesPerSecond, skipped } = event
-    const held = validation && `; validation top-1 ${percent(validation.top1)}, top-5 ${percent(validation.top5)}`
-    this.ui.note(
-      `epoch ${epoch}/${this.epochs}: loss ${loss.toFixed(4)}, top-1 ${percent(top1)}${held ?? ''}; ` +
-        `rate ${rate.toPrecision(3)}, ${imagesPerSecond.toFixed(1)} images/s${skipped > 0 ? `, ${skipped} skipped` : ''}`,
-    )
-  }
-
-  stop(): void {
-    this.#progress?.stop()
-    this.#progress = undefined
-  }
-
-  result(out: string, steps: number): void {
-    const { epoch = this.epochs, loss = null, validation } = this.#last ?? {}
-    const { top1 = null, top5 = null } = validation ?? {}
-    const trainImagesPerSecond = this.#seconds > 0 ? this.#images / this.#seconds : null
-    const text = top1 === null ? '' : `, validation top-1 ${percent(top1)}`
-    this.ui.result(
-      { epochs: epoch, loss, top1, top5, trainImagesPerSecond, steps, out },
-      `${epoch} epochs, ${steps} steps${text}; ${out}/best/model.safetensors`,
-    )
-  }
 }

@@ -9,6 +9,7 @@ import { chooseDevice } from '../device.js'
 import { fromNative, GoogLeNetError } from '../errors.js'
 import { cancellable, DisposeGuard } from '../lifetime.js'
 import {
+  type AverageOptions,
   type KernelInfo,
   type LayerInfo,
   type NativeSession,
@@ -22,6 +23,7 @@ import type { Evaluation } from '../train/metrics.js'
 import { topClasses } from '../train/metrics.js'
 import { sgd } from '../train/optimizer.js'
 import { type FitOptions, train } from '../train/trainer.js'
+import { ReplicaWorker, type Worker } from '../train/worker.js'
 import type { TensorMap } from '../weights/safetensors.js'
 import { type EvaluateOptions, evaluate } from './evaluate.js'
 import { googlenet, MAIN_LOSS, PROBABILITIES } from './googlenet.js'
@@ -63,6 +65,7 @@ export class GoogLeNet {
   readonly #session: NativeSession
   readonly #guard: DisposeGuard
   readonly #layers: LayerInfo[]
+  readonly #workers = new Set<Worker>()
   #steps = 0
 
   private constructor(given: CreateOptions) {
@@ -90,7 +93,10 @@ export class GoogLeNet {
     this.device = device
     this.deviceReason = deviceReason
     this.threads = this.#session.threads
-    this.#guard = new DisposeGuard('model', () => this.#session.dispose())
+    this.#guard = new DisposeGuard('model', async () => {
+      await Promise.all([...this.#workers].map((worker) => worker.dispose()))
+      await this.#session.dispose()
+    })
     this.#layers = this.#session.describe().layers
   }
 
@@ -146,11 +152,10 @@ export class GoogLeNet {
   async step(batch: Batch, options: StepOptions = {}): Promise<StepOutcome> {
     checkKnown('step', options, ['optimizer', 'rate', 'frozen', 'signal'])
     const { optimizer = sgd(), frozen = [], signal } = options
-    const { momentum, weightDecay, clip } = optimizer
     const rate = checkNumber('rate', options.rate ?? optimizer.rate)
     const input = toInput(batch.images, this.options.inputSize)
     const labels = toLabels(batch.labels, input.shape[0]!, this.classes)
-    const update = { rate, momentum, weightDecay, clip, step: this.#steps, frozen }
+    const update = { ...optimizer, rate, step: this.#steps, frozen }
     const result = await this.#call((cancel) => this.#session.step(input, labels, update, cancel), signal)
     this.#steps++
     return { ...result, correct: result.losses[MAIN_LOSS]!.correct }
@@ -238,7 +243,7 @@ export class GoogLeNet {
     return { model: { ...this.options }, labels: [...this.labels], preprocessing }
   }
 
-  /** Copies of weights, momentum or gradients (of the last step) by name: `<layer>.weight`, `<layer>.bias`. */
+  /** Copies of weights, optimiser state, average or gradients (of the last step) by name: `<layer>.weight`, `<layer>.bias`. */
   async parameters(set: ParameterSet = 'weights', names?: readonly string[]): Promise<TensorMap> {
     return new Map(Object.entries(await this.#call(() => this.#session.getParameters(set, names))))
   }
@@ -248,11 +253,41 @@ export class GoogLeNet {
     await this.#call(() => this.#session.setParameters(set, Object.fromEntries(tensors)))
   }
 
-  /** Goes on from a checkpoint: dropout depends on the number of steps made. */
-  async restore(weights: TensorMap, momentum: TensorMap, steps: number): Promise<void> {
-    await this.setParameters('weights', weights)
-    await this.setParameters('momentum', momentum)
+  /** Says how many steps have been made: dropout depends on it. */
+  countSteps(steps: number): void {
     this.#steps = steps
+  }
+
+  /**
+   * A worker for a training loop of your own: a copy of the network with its own weights and threads, which fetches
+   * the model's weights and pushes gradients to them. Ends with the model, if not disposed of before.
+   *
+   * @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_DISPOSED
+   */
+  worker({ threads = 1 }: { threads?: number } = {}): Worker {
+    this.#guard.check()
+    checkInteger('threads', threads, { min: 1, max: 1024 })
+    const replica = new (native().Replica)(this.#session, { threads })
+    const worker: Worker = new ReplicaWorker(replica, this.options.inputSize, this.classes, () =>
+      this.#workers.delete(worker),
+    )
+    this.#workers.add(worker)
+    return worker
+  }
+
+  /** Which average of the weights is kept from now on; `updates`: made so far. */
+  async keepAverage(average: AverageOptions | undefined, updates: number): Promise<void> {
+    await this.#call(() => this.#session.configure(average, updates))
+  }
+
+  /** What `body` sees of the weights is their average. */
+  async withAverage<T>(body: () => Promise<T>): Promise<T> {
+    await this.#call(() => this.#session.swapAverage())
+    try {
+      return await body()
+    } finally {
+      if (!this.#guard.disposed) await this.#call(() => this.#session.swapAverage())
+    }
   }
 
   /** Names of all parameters, in the network's order. */

@@ -3,6 +3,7 @@
  * reader, whose pending step events melt into one.
  */
 import type { Evaluation } from './metrics.js'
+import type { StalenessSummary } from './staleness.js'
 
 /** One step, or several when the reader was slower than the training. */
 export interface StepEvent {
@@ -25,6 +26,8 @@ export interface StepEvent {
   top1: number
   rate: number
   imagesPerSecond: number
+  /** With workers: mean over the pushes it covers. */
+  staleness?: number
 }
 export interface EpochEvent {
   type: 'epoch'
@@ -42,7 +45,14 @@ export interface EpochEvent {
   imagesPerSecond: number
   /** Images of this epoch that could not be decoded. */
   skipped: number
+  /** With the weights as they are. */
   validation?: Evaluation
+  /** With their average, where one is kept. */
+  averaged?: Evaluation
+  /** Asynchronous workers: of this epoch's pushes. */
+  staleness?: StalenessSummary
+  /** Workers: share of their time spent on fetching and pushing, waiting for the store included. */
+  storeShare?: number
 }
 export interface CheckpointEvent {
   type: 'checkpoint'
@@ -56,7 +66,14 @@ export interface SkipEvent {
   path: string
   message: string
 }
-export type FitEvent = StepEvent | EpochEvent | CheckpointEvent | SkipEvent
+/** A worker that failed and was dropped; its batches go to the others. */
+export interface WorkerEvent {
+  type: 'worker'
+  worker: number
+  message: string
+  error: Error
+}
+export type FitEvent = StepEvent | EpochEvent | CheckpointEvent | SkipEvent | WorkerEvent
 
 export class EventQueue implements AsyncIterable<FitEvent> {
   readonly #events: FitEvent[] = []
@@ -111,5 +128,7 @@ function merge(a: StepEvent, b: StepEvent): StepEvent {
     loss: (a.loss * a.steps + b.loss * b.steps) / steps,
     top1: (a.top1 * a.images + b.top1 * b.images) / images,
     imagesPerSecond: images / seconds,
+    ...(a.staleness !== undefined &&
+      b.staleness !== undefined && { staleness: (a.staleness * a.steps + b.staleness * b.steps) / steps }),
   }
 }

@@ -5,19 +5,30 @@ import { type AugmentPolicy, policies } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
 import type { GoogLeNet } from '../model/model.js'
 import { checkInteger, checkKnown, checkOneOf, invalid } from '../options.js'
+import type { Average } from './average.js'
 import { frozenParameters } from './freeze.js'
-import { type Optimizer, sgd } from './optimizer.js'
+import { type Optimizer, optimizerState, sgd } from './optimizer.js'
 import { type Schedule, schedules } from './schedule.js'
+import {
+  batchesPerUpdate,
+  correctedMomentum,
+  resolveWorkers,
+  WORKER_KEYS,
+  type WorkerOptions,
+  type WorkerSettings,
+} from './worker-options.js'
 
-export interface FitOptions {
+export interface FitOptions extends WorkerOptions {
   /** Total, also of a resumed run. Default 10. */
   epochs?: number
-  /** Default 32 (BVLC); at most the size of the dataset. */
+  /** Images a step, of each worker. Default 32 (BVLC); at most the size of the dataset. */
   batchSize?: number
   /** Default sgd(). */
   optimizer?: Optimizer
   /** Default: the optimizer's rate throughout. */
   schedule?: Schedule
+  /** Average of the weights that is kept beside them; validated, chosen and saved as the model. Default: none. */
+  average?: Average
   /** Evaluated after each epoch; must have the training data's classes. */
   validation?: ImageFolder
   /** 'inception': the paper's (default); 'caffe': BVLC's; 'none'; or a policy of your own. */
@@ -49,6 +60,8 @@ export interface Settings {
   optimizer: Optimizer
   schedule: Schedule
   validation?: ImageFolder
+  workers: WorkerSettings | undefined
+  average: { kind: 'polyak' | 'ema'; from: number; decay?: number } | undefined
   policy: AugmentPolicy
   frozen: readonly string[]
   out?: string
@@ -62,7 +75,8 @@ export interface Settings {
 }
 
 const KEYS = [
-  ...['epochs', 'batchSize', 'optimizer', 'schedule', 'validation', 'augment', 'freeze', 'out', 'resume'],
+  ...WORKER_KEYS,
+  ...['epochs', 'batchSize', 'optimizer', 'schedule', 'average', 'validation', 'augment', 'freeze', 'out', 'resume'],
   ...['checkpointEvery', 'seed', 'strict', 'threads', 'config', 'signal'],
 ]
 
@@ -76,8 +90,12 @@ export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOpti
   if (validation && String(validation.classes) !== String(data.classes)) {
     throw invalid('validation', `the classes of the training data (${data.classes.join(', ')})`, validation.classes)
   }
-  const optimizer = options.optimizer ?? sgd()
-  if (optimizer.kind !== 'sgd') throw invalid('optimizer', 'what sgd() returns', optimizer)
+  const workers = resolveWorkers(options)
+  const given = options.optimizer ?? sgd()
+  if (!(given?.kind in optimizerState)) {
+    throw invalid('optimizer', 'what sgd(), nesterov(), adagrad() or rmsprop() returns', given)
+  }
+  const optimizer = workers && options.momentumCorrection ? correctedMomentum(given, workers.workers) : given
   const schedule = options.schedule ?? schedules.constant({ base: optimizer.rate })
   if (typeof schedule.rate !== 'function') throw invalid('schedule', 'one of schedules', schedule)
   const size = model.options.inputSize
@@ -89,10 +107,13 @@ export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOpti
   const patterns = typeof freeze === 'string' ? [freeze] : freeze
   const epochs = checkInteger('epochs', options.epochs ?? 10, { min: 1 })
   const batchSize = Math.min(checkInteger('batchSize', options.batchSize ?? 32, { min: 1 }), data.length)
+  const updates = (epochs * Math.floor(data.length / batchSize)) / batchesPerUpdate(workers)
   return {
     epochs,
     batchSize,
     optimizer,
+    workers,
+    average: options.average && { ...options.average, from: options.average.from ?? Math.floor(updates / 2) },
     schedule,
     validation,
     policy,
@@ -106,6 +127,7 @@ export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOpti
     config: options.config ?? {
       ...{ data: data.dir, validation: validation?.dir, model: model.options, epochs, batchSize, optimizer },
       ...{ schedule: { name: schedule.name, ...schedule.options }, augment: policy, freeze: patterns },
+      ...{ workers, average: options.average },
     },
     signal,
   }

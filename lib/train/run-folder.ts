@@ -2,11 +2,12 @@
  * The folder of a run: `last/checkpoint.safetensors` to resume from, `best/` with the best checkpoint and its model,
  * one JSON object a line in `metrics.jsonl`, and the resolved options in `config.json`.
  */
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { GoogLeNet } from '../model/model.js'
 import { loadCheckpoint, saveCheckpoint, saveModel, type TrainingState } from '../weights/checkpoint.js'
-import { writeFailure, writeFileAtomic } from '../weights/file.js'
+import { appendLines, writeFailure, writeFileAtomic } from '../weights/file.js'
+import type { TensorMap } from '../weights/safetensors.js'
 
 const CHECKPOINT = 'checkpoint.safetensors'
 const MODEL = 'model.safetensors'
@@ -24,21 +25,29 @@ export class RunFolder {
   }
 
   log(line: object): Promise<void> {
-    return appendLine(join(this.path, 'metrics.jsonl'), JSON.stringify(line))
+    return appendLines(join(this.path, 'metrics.jsonl'), [JSON.stringify(line)])
   }
 
-  /** Returns the checkpoint's path. 'best' also writes the model alone, for those who only predict. */
-  async save(kind: 'last' | 'best', model: GoogLeNet, state: TrainingState): Promise<string> {
+  /**
+   * Returns the checkpoint's path. 'best' also writes the model alone, for those who only predict: the averaged weights
+   * where an average is kept.
+   */
+  async save(kind: 'last' | 'best', model: GoogLeNet, state: TrainingState, kept: readonly Kept[]): Promise<string> {
     const path = join(this.path, kind, CHECKPOINT)
     await makeFolder(dirname(path))
     const weights = await model.parameters('weights')
-    const momentum = await model.parameters('momentum')
+    const parts = new Map<Kept, TensorMap>()
+    for (const set of kept) parts.set(set, await model.parameters(set))
     const description = model.description()
-    await saveCheckpoint(path, { weights, momentum, state, ...description })
-    if (kind === 'best') await saveModel(join(this.path, kind, MODEL), { weights, ...description })
+    await saveCheckpoint(path, { weights, momentum: new Map(), ...Object.fromEntries(parts), state, ...description })
+    const best = parts.get('average') ?? weights
+    if (kind === 'best') await saveModel(join(this.path, kind, MODEL), { weights: best, ...description })
     return path
   }
 }
+
+/** What a checkpoint holds beside the weights. */
+export type Kept = 'momentum' | 'squares' | 'average'
 
 /** The checkpoint of a run to go on with: a run's folder, or the file itself. */
 export function lastCheckpoint(path: string): string {
@@ -52,22 +61,6 @@ export function loadLast(path: string, signal?: AbortSignal) {
 async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true })
-  } catch (error) {
-    throw writeFailure(path, error)
-  }
-}
-
-/** Adds the whole line or, on a full disk, nothing. */
-async function appendLine(path: string, line: string): Promise<void> {
-  try {
-    await using file = await open(path, 'a')
-    const { size } = await file.stat()
-    try {
-      await file.appendFile(`${line}\n`)
-    } catch (error) {
-      await file.truncate(size).catch(() => undefined)
-      throw error
-    }
   } catch (error) {
     throw writeFailure(path, error)
   }

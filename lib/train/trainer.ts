@@ -1,6 +1,6 @@
 /**
  * What fit() does: epochs of steps over a dataset, as an async iterable of events. Training runs on its own; the reader only
- * reads. All chance is counted (step, epoch, sample), so that a run stopped anywhere and resumed from its checkpoint
+ * reads. All chance is counted (batch, epoch, sample), so that a run stopped anywhere and resumed from its checkpoint
  * ends with the weights of a run that was never stopped, bit for bit.
  */
 import type { ImageFolder } from '../data/dataset.js'
@@ -9,9 +9,15 @@ import { AbortError, GoogLeNetError } from '../errors.js'
 import { abortError, throwIfAborted } from '../lifetime.js'
 import type { GoogLeNet } from '../model/model.js'
 import type { TrainingState } from '../weights/checkpoint.js'
-import { EventQueue, type FitEvent, type StepEvent } from './events.js'
+import { EpochFigures } from './epoch-figures.js'
+import { EventQueue, type FitEvent } from './events.js'
 import { type FitOptions, resolveFit, type Settings } from './fit-options.js'
+import { type MakeWorker, makeRunner } from './make-runner.js'
+import type { Evaluation } from './metrics.js'
+import { optimizerState } from './optimizer.js'
 import { loadLast, RunFolder } from './run-folder.js'
+import type { Outcome, Runner, Task } from './runner.js'
+import { batchesPerUpdate } from './worker-options.js'
 
 export type { FitOptions } from './fit-options.js'
 
@@ -23,15 +29,16 @@ export function train(
   model: GoogLeNet,
   data: ImageFolder,
   options: FitOptions,
+  makeWorker: MakeWorker = (model, threads) => model.worker({ threads }),
 ): AsyncGenerator<FitEvent, void, undefined> {
-  return drive(model, data, resolveFit(model, data, options))
+  return drive(model, data, resolveFit(model, data, options), makeWorker)
 }
 
-async function* drive(model: GoogLeNet, data: ImageFolder, settings: Settings) {
+async function* drive(model: GoogLeNet, data: ImageFolder, settings: Settings, makeWorker: MakeWorker) {
   const queue = new EventQueue()
   const left = new AbortController()
   const trainer = new Trainer(model, data, settings, left.signal, (event) => queue.push(event))
-  const run = trainer.run().then(
+  const run = trainer.run(makeWorker).then(
     () => queue.close(),
     (error) => queue.close(error),
   )
@@ -43,19 +50,8 @@ async function* drive(model: GoogLeNet, data: ImageFolder, settings: Settings) {
   }
 }
 
-/** Sums over the epoch so far; part of the checkpoint, so that a resumed epoch reports what a whole one would. */
-interface Running {
-  [key: string]: number
-  steps: number
-  images: number
-  loss: number
-  correct: number
-  skipped: number
-}
-const nothing = (): Running => ({ steps: 0, images: 0, loss: 0, correct: 0, skipped: 0 })
-
-type State = TrainingState & { batchSize: number; running: Running }
-type StepFigures = Omit<StepEvent, 'type' | 'seconds' | 'waitSeconds' | 'imagesPerSecond'>
+/** `step` counts updates, `batches` what was handed out; they differ where several gradients make one update. */
+type State = TrainingState & { batches: number; batchSize: number; running: Record<string, number> }
 
 class Trainer {
   /** A last batch that is not full is left out: it would need a plan of its own and a step of its own weight. */
@@ -63,8 +59,11 @@ class Trainer {
   /** The caller's signal, or the reader having left the loop. */
   readonly #stop: AbortSignal
   readonly #state: State
+  #figures = new EpochFigures()
   #folder: RunFolder | undefined
   #recent = { steps: 0, loss: 0 }
+  /** Lines of metrics.jsonl under way. */
+  #logging: Promise<void> = Promise.resolve()
 
   constructor(
     private readonly model: GoogLeNet,
@@ -77,7 +76,7 @@ class Trainer {
     this.#stop = signal ? AbortSignal.any([signal, left]) : left
     this.#imagesPerEpoch = Math.floor(data.length / batchSize) * batchSize
     this.#state = {
-      ...{ step: model.steps, epoch: 0, imagesSeen: 0, position: 0, running: nothing(), best: {} },
+      ...{ step: model.steps, batches: model.steps, epoch: 0, imagesSeen: 0, position: 0, running: {}, best: {} },
       dataset: data.fingerprint,
       seed: settings.seed ?? model.options.seed,
       batchSize,
@@ -86,23 +85,30 @@ class Trainer {
     }
   }
 
-  async run(): Promise<void> {
-    const { settings } = this
+  async run(makeWorker: MakeWorker): Promise<void> {
+    const { model, settings } = this
     throwIfAborted(settings.signal)
     if (settings.resume) await this.#resume(settings.resume)
+    else await model.keepAverage(settings.average, this.#state.step)
     if (settings.out) this.#folder = await RunFolder.open(settings.out, settings.config, Boolean(settings.resume))
+    const { step, batches, batchSize, seed, dataset } = this.#state
+    const position = { updates: step, from: batches, batchSize, seed, dataset }
+    const runner = await makeRunner(model, settings, position, makeWorker, this.emit)
     try {
-      while (this.#state.epoch < settings.epochs) await this.#epoch()
+      while (this.#state.epoch < settings.epochs) await this.#epoch(runner)
     } catch (error) {
       if (!(error instanceof AbortError)) throw error
-      // Stopped, not failed: the state is that of the last finished step.
+      // Stopped, not failed: all that was begun is finished.
       await this.#save('last')
       if (settings.signal?.aborted) throw abortError(settings.signal)
+    } finally {
+      await runner.dispose()
     }
   }
 
   async #resume(path: string): Promise<void> {
-    const { weights, momentum, state } = await loadLast(path, this.settings.signal)
+    const { model } = this
+    const { weights, momentum, squares, average, state } = await loadLast(path, this.settings.signal)
     if (state.dataset !== this.data.fingerprint) {
       throw new GoogLeNetError(
         'GOOGLENET_ERR_INVALID_ARGUMENT',
@@ -110,101 +116,169 @@ class Trainer {
           'Resume with the data it was trained on, or start a new run with these weights',
       )
     }
-    const { step, epoch, imagesSeen, position, best } = state
-    const running = { ...nothing(), ...(state as Partial<State>).running }
-    Object.assign(this.#state, { step, epoch, imagesSeen, position, best, running })
+    const { step, epoch, imagesSeen, position, best, batches = step, running = {} } = state as State
+    Object.assign(this.#state, { step, batches, epoch, imagesSeen, position, best })
+    this.#figures = new EpochFigures(running)
     this.#state.seed = this.settings.seed ?? state.seed
-    await this.model.restore(weights, momentum, step)
+    await model.setParameters('weights', weights)
+    await model.setParameters('momentum', momentum)
+    if (squares) await model.setParameters('squares', squares)
+    await model.keepAverage(this.settings.average, step)
+    if (average && this.settings.average) await model.setParameters('average', average)
+    model.countSteps(batches)
   }
 
-  async #epoch(): Promise<void> {
-    const { batchSize, policy, strict, threads, checkpointEvery } = this.settings
+  async #epoch(runner: Runner): Promise<void> {
+    const { batchSize, policy, strict, threads, checkpointEvery, workers } = this.settings
     const state = this.#state
-    const time = { start: performance.now(), last: performance.now(), waited: 0, images: 0 }
+    const figures = this.#figures
+    figures.begin()
     if (state.position < this.#imagesPerEpoch) {
-      const options = { batchSize, policy, strict, threads, seed: state.seed, dropLast: true }
+      const prefetch = 2 + (workers?.workers ?? 1)
+      const options = { batchSize, policy, strict, threads, prefetch, seed: state.seed, dropLast: true }
       await using loader = new Loader(this.data, options)
-      for await (const batch of loader.epoch(state.epoch, { position: state.position, signal: this.#stop })) {
-        for (const { path, message } of batch.skipped) this.emit({ type: 'skip', path, message })
-        const figures = await this.#step(batch)
-        const now = performance.now()
-        const seconds = (now - time.last) / 1000
-        const waitSeconds = (loader.waitMs - time.waited) / 1000
-        this.emit({ type: 'step', ...figures, seconds, waitSeconds, imagesPerSecond: batch.count / seconds })
-        Object.assign(time, { last: now, waited: loader.waitMs, images: time.images + batch.count })
-        await this.#log(figures)
-        throwIfAborted(this.#stop)
-        if (checkpointEvery > 0 && state.step % checkpointEvery === 0) await this.#save('last')
+      const batches = loader.epoch(state.epoch, { position: state.position, signal: this.#stop })
+      try {
+        for (let last = false; !last; ) {
+          last = await this.#stretch(runner, batches, checkpointEvery, () => loader.waitMs)
+          throwIfAborted(this.#stop)
+          if (!last) await this.#save('last')
+        }
+      } finally {
+        await batches.return()
       }
     }
-    const seconds = (performance.now() - time.start) / 1000
-    await this.#finishEpoch(seconds, time.images)
+    await this.#finishEpoch()
   }
 
-  async #step({ images, labels, count, position, skipped }: LoadedBatch): Promise<StepFigures> {
-    const { optimizer, frozen } = this.settings
+  /** Trains on up to `count` updates' worth (0: all) of the epoch's batches; true when there were no more. */
+  async #stretch(
+    runner: Runner,
+    batches: AsyncGenerator<LoadedBatch>,
+    count: number,
+    waitMs: () => number,
+  ): Promise<boolean> {
     const state = this.#state
-    const { running } = state
-    const rate = this.#rate()
-    const { loss, correct } = await this.model.step({ images, labels }, { optimizer, rate, frozen })
-    state.step = this.model.steps
-    state.position = position
-    state.imagesSeen = state.epoch * this.#imagesPerEpoch + Math.min(position, this.#imagesPerEpoch)
-    running.steps++
-    running.images += count
-    running.loss += loss
-    running.correct += correct
-    running.skipped += skipped.length
-    const { step, imagesSeen } = state
-    return { step, epoch: state.epoch + 1, imagesSeen, steps: 1, images: count, loss, top1: correct / count, rate }
-  }
-
-  async #finishEpoch(seconds: number, images: number): Promise<void> {
-    const { validation, signal } = this.settings
-    const state = this.#state
-    const { running, step, imagesSeen } = state
-    const rate = this.#rate()
-    // From here on the epoch counts as done: stopped while it evaluates, a run goes on with the next.
-    Object.assign(state, { epoch: state.epoch + 1, position: 0, running: nothing() })
-    const evaluation = validation && (await this.model.evaluate(validation, { signal: this.#stop }))
-    const loss = running.loss / Math.max(1, running.steps)
-    const top1 = running.correct / Math.max(1, running.images)
-    const improved = evaluation
-      ? evaluation.top1 > (state.best.top1 ?? -1)
-      : loss < (state.best.loss ?? Number.POSITIVE_INFINITY)
-    if (improved) state.best = evaluation ? { top1: evaluation.top1, top5: evaluation.top5 } : { loss }
-    const event: FitEvent = {
-      ...{ type: 'epoch', epoch: state.epoch, step, imagesSeen, loss, top1, rate, seconds },
-      ...{ imagesPerSecond: images / Math.max(1e-9, seconds), skipped: running.skipped },
-      ...(evaluation && { validation: evaluation }),
+    let last = false
+    let { position } = state
+    const start = state.epoch * this.#imagesPerEpoch
+    const seen = () => start + Math.min(position, this.#imagesPerEpoch)
+    const handOut = async function* (this: Trainer): AsyncGenerator<Task> {
+      for (let rounds = 0; (count === 0 || rounds < count) && !last; rounds++) {
+        await this.#logging
+        if (this.#stop.aborted) return
+        // Whole rounds: one that a stop cuts short would not be the update that it is in a run without a stop.
+        const round = await take(batches, batchesPerUpdate(this.settings.workers))
+        last = round.ended
+        if (this.#stop.aborted) return
+        for (const batch of round.batches) {
+          for (const { path, message } of batch.skipped) this.emit({ type: 'skip', path, message })
+          this.#figures.skipped += batch.skipped.length
+          const task = { batch, index: state.batches++, rate: this.#rate(seen()), samples: batch.position - position }
+          position = batch.position
+          yield task
+        }
+      }
     }
-    const { perClass: _, ...summary } = evaluation ?? { perClass: [] }
-    await this.#folder?.log({ ...event, ...(evaluation && { validation: summary }) })
+    await runner.run(handOut.call(this), (outcome) => this.#report(outcome, waitMs()))
+    // All that was handed out is in the weights.
+    state.position = position
+    state.imagesSeen = seen()
+    this.model.countSteps(state.batches)
+    await this.#logging
+    return last
+  }
+
+  #report(outcome: Outcome, waitMs: number): void {
+    const state = this.#state
+    const { samples, rate } = outcome.task
+    state.step = outcome.updates
+    state.imagesSeen = Math.min(state.imagesSeen + samples, (state.epoch + 1) * this.#imagesPerEpoch)
+    const figures = this.#figures.add(outcome, waitMs)
+    const { step, imagesSeen } = state
+    this.emit({ type: 'step', step, epoch: state.epoch + 1, imagesSeen, rate, ...figures })
+    const recent = this.#recent
+    recent.steps++
+    recent.loss += outcome.loss
+    if (recent.steps < LOG_EVERY) return
+    const line = { type: 'step', step, epoch: state.epoch + 1, imagesSeen, loss: recent.loss / recent.steps, rate }
+    this.#logging = this.#logging.then(() => this.#folder?.log(line))
+    this.#logging.catch(() => {}) // thrown where it is waited for
+    this.#recent = { steps: 0, loss: 0 }
+  }
+
+  async #finishEpoch(): Promise<void> {
+    const { signal } = this.settings
+    const state = this.#state
+    const { step, imagesSeen } = state
+    const rate = this.#rate(imagesSeen)
+    const figures = this.#figures.result(this.settings.workers)
+    // From here on the epoch counts as done: stopped while it evaluates, a run goes on with the next.
+    Object.assign(state, { epoch: state.epoch + 1, position: 0 })
+    this.#figures = new EpochFigures()
+    const { validation, averaged } = await this.#evaluate()
+    const judged = averaged ?? validation
+    const improved = judged
+      ? judged.top1 > (state.best.top1 ?? -1)
+      : figures.loss < (state.best.loss ?? Number.POSITIVE_INFINITY)
+    if (improved) state.best = judged ? { top1: judged.top1, top5: judged.top5 } : { loss: figures.loss }
+    const event: FitEvent = {
+      ...{ type: 'epoch', epoch: state.epoch, step, imagesSeen, rate, ...figures },
+      ...(validation && { validation }),
+      ...(averaged && { averaged }),
+    }
+    await this.#folder?.log({
+      ...event,
+      ...(validation && { validation: withoutClasses(validation) }),
+      ...(averaged && { averaged: withoutClasses(averaged) }),
+    })
     this.emit(event)
     await this.#save('last')
     if (improved) await this.#save('best')
     throwIfAborted(signal)
   }
 
-  /** The rate of the next step. */
-  #rate(): number {
-    const { schedule, epochs } = this.settings
-    const imagesPerEpoch = this.#imagesPerEpoch
-    return schedule.rate(this.#state.imagesSeen, { imagesPerEpoch, totalImages: epochs * imagesPerEpoch })
+  /** With the weights as they are and, where one is kept, with their average. */
+  async #evaluate(): Promise<{ validation?: Evaluation; averaged?: Evaluation }> {
+    const { model, settings } = this
+    const { validation: data, average } = settings
+    if (!data) return {}
+    const evaluate = () => model.evaluate(data, { signal: this.#stop })
+    const validation = await evaluate()
+    return average ? { validation, averaged: await model.withAverage(evaluate) } : { validation }
   }
 
-  async #log({ step, epoch, imagesSeen, loss, rate }: StepFigures): Promise<void> {
-    const recent = this.#recent
-    recent.steps++
-    recent.loss += loss
-    if (recent.steps < LOG_EVERY) return
-    await this.#folder?.log({ type: 'step', step, epoch, imagesSeen, loss: recent.loss / recent.steps, rate })
-    this.#recent = { steps: 0, loss: 0 }
+  #rate(imagesSeen: number): number {
+    const { schedule, epochs } = this.settings
+    const imagesPerEpoch = this.#imagesPerEpoch
+    return schedule.rate(imagesSeen, { imagesPerEpoch, totalImages: epochs * imagesPerEpoch })
   }
 
   async #save(kind: 'last' | 'best'): Promise<void> {
     if (!this.#folder) return
-    const path = await this.#folder.save(kind, this.model, this.#state)
+    const { optimizer, average } = this.settings
+    const kept = [...optimizerState[optimizer.kind], ...(average ? (['average'] as const) : [])]
+    this.#state.running = this.#figures.sums()
+    const path = await this.#folder.save(kind, this.model, this.#state, kept)
     this.emit({ type: 'checkpoint', kind, path, step: this.#state.step })
   }
+}
+
+/** Up to `count` batches. A stop while it waits is an end, not an error: what is under way is to be finished. */
+async function take(batches: AsyncGenerator<LoadedBatch>, count: number) {
+  const taken: LoadedBatch[] = []
+  try {
+    while (taken.length < count) {
+      const { done, value } = await batches.next()
+      if (done) return { batches: taken, ended: true }
+      taken.push(value)
+    }
+  } catch (error) {
+    if (!(error instanceof AbortError)) throw error
+  }
+  return { batches: taken, ended: false }
+}
+
+function withoutClasses({ perClass: _, ...summary }: Evaluation) {
+  return summary
 }

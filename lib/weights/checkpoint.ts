@@ -1,7 +1,7 @@
 /**
  * Model files and training checkpoints: one safetensors file each, weights under their plain Caffe names, the
- * rest as JSON in the metadata. A checkpoint adds `momentum/<name>`, optionally `average/<name>`, and the trainer's
- * state, which together resume a run bit for bit; loaded as a model it is just its weights.
+ * rest as JSON in the metadata. A checkpoint adds what the optimiser keeps (`momentum/<name>`, `squares/<name>`),
+ * optionally `average/<name>`, and the trainer's state, which together resume a run bit for bit; loaded as a model it is just its weights.
  */
 import { extname } from 'node:path'
 import { z } from 'zod'
@@ -88,8 +88,9 @@ export interface SavedModel {
 }
 
 export interface Checkpoint extends SavedModel {
-  /** SGD momentum: same names and shapes as the weights that are trained. */
+  /** What the optimiser keeps: same names and shapes as the weights that are trained. */
   momentum: TensorMap
+  squares?: TensorMap
   /** Averaged weights, when averaging is on. */
   average?: TensorMap
   state: TrainingState
@@ -114,11 +115,12 @@ export async function saveModel(path: string, saved: SavedModel, options: IoOpti
  * @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_FILE_WRITE; AbortError
  */
 export async function saveCheckpoint(path: string, saved: Checkpoint, options: IoOptions = {}): Promise<void> {
-  const problem = misfit(saved.weights, 'momentum', saved.momentum) ?? misfit(saved.weights, 'average', saved.average)
+  const problem = misfits(saved)
   if (problem) throw new GoogLeNetError('GOOGLENET_ERR_INVALID_ARGUMENT', `checkpoint: ${problem}`)
   const tensors = new Map(saved.weights)
-  for (const [name, tensor] of saved.momentum) tensors.set(`momentum/${name}`, tensor)
-  for (const [name, tensor] of saved.average ?? []) tensors.set(`average/${name}`, tensor)
+  for (const shadow of SHADOWS) {
+    for (const [name, tensor] of saved[shadow] ?? []) tensors.set(`${shadow}/${name}`, tensor)
+  }
   const state = encodeJson('state', trainingStateSchema, saved.state)
   await writeSafetensors(path, tensors, { ...modelMetadata(CHECKPOINT_FORMAT, saved), state }, options)
 }
@@ -134,13 +136,14 @@ export async function loadCheckpoint(path: string, options: IoOptions = {}): Pro
     const format = metadata.format ?? 'no format in its metadata'
     throw invalidFile(path, `expected a training checkpoint (${CHECKPOINT_FORMAT}), got ${format}`)
   }
-  const { weights, momentum, average } = split(tensors)
-  const problem = misfit(weights, 'momentum', momentum) ?? misfit(weights, 'average', average)
+  const { weights, momentum, squares, average } = split(tensors)
+  const problem = misfits({ weights, momentum, squares, average })
   if (problem) throw invalidFile(path, problem)
   const { model, ...description } = describeModel(path, metadata)
   const state = decodeJson(path, 'state', trainingStateSchema, metadata)
   if (!model || !state) throw invalidFile(path, `metadata lacks '${model ? 'state' : 'model'}'`)
-  return { weights, model, ...description, momentum, ...(average.size > 0 && { average }), state }
+  const kept = { momentum, ...(squares.size > 0 && { squares }), ...(average.size > 0 && { average }) }
+  return { weights, model, ...description, ...kept, state }
 }
 
 /**
@@ -182,14 +185,26 @@ async function detectFormat(path: string, options: IoOptions): Promise<'safetens
   })
 }
 
-function split(tensors: TensorMap): { weights: TensorMap; momentum: TensorMap; average: TensorMap } {
-  const parts = { weights: new Map(), momentum: new Map(), average: new Map() }
+/** Tensors that shadow the weights, under `<shadow>/<name of the weight>`. */
+const SHADOWS = ['momentum', 'squares', 'average'] as const
+type Parts = Record<'weights' | (typeof SHADOWS)[number], TensorMap>
+
+function split(tensors: TensorMap): Parts {
+  const parts: Parts = { weights: new Map(), momentum: new Map(), squares: new Map(), average: new Map() }
   for (const [name, tensor] of tensors) {
-    const [, prefix, rest] = /^(momentum|average)\/(.*)$/s.exec(name) ?? []
-    if (prefix) parts[prefix as 'momentum' | 'average'].set(rest, tensor)
+    const shadow = SHADOWS.find((prefix) => name.startsWith(`${prefix}/`))
+    if (shadow) parts[shadow].set(name.slice(shadow.length + 1), tensor)
     else parts.weights.set(name, tensor)
   }
   return parts
+}
+
+function misfits(parts: { weights: TensorMap } & Partial<Parts>): string | undefined {
+  for (const shadow of SHADOWS) {
+    const problem = misfit(parts.weights, shadow, parts[shadow])
+    if (problem) return problem
+  }
+  return undefined
 }
 
 /** What is wrong with tensors that shadow the weights, if anything. Frozen weights may have no momentum. */

@@ -99,6 +99,23 @@ export async function writeFileAtomic(
   }
 }
 
+/** Adds all lines to a file or, on a full disk, none. @throws GOOGLENET_ERR_FILE_WRITE */
+export async function appendLines(path: string, lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return
+  try {
+    await using file = await open(path, 'a')
+    const { size } = await file.stat()
+    try {
+      await file.appendFile(`${lines.join('\n')}\n`)
+    } catch (error) {
+      await file.truncate(size).catch(() => undefined)
+      throw error
+    }
+  } catch (error) {
+    throw writeFailure(path, error)
+  }
+}
+
 async function destination(path: string): Promise<{ target: string; kind: 'file' | 'device'; mode: number }> {
   try {
     const target = await realpath(path)

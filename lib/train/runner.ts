@@ -1,0 +1,60 @@
+/**
+ * How batches become updates: the trainer hands out tasks, a runner trains on each exactly once. There is one for the
+ * model alone, one for workers that wait for nobody, one for workers in step, and one that repeats a recorded run.
+ */
+import type { LoadedBatch } from '../data/loader.js'
+import type { GoogLeNet } from '../model/model.js'
+import type { Optimizer } from './optimizer.js'
+
+export interface Task {
+  batch: LoadedBatch
+  /** Samples of the epoch that this batch used up, skipped ones included. */
+  samples: number
+  /** Batches of the run before it: drives dropout. */
+  index: number
+  /** By the schedule, for the images handed out before it. */
+  rate: number
+}
+
+/** A task that is done: its gradient has reached the weights, or was refused as too stale. */
+export interface Outcome {
+  task: Task
+  loss: number
+  correct: number
+  /** Updates made so far. */
+  updates: number
+  /** The push that brought it; the last of the tasks that were pushed together tells. */
+  push?: { staleness: number; applied: boolean }
+  /** Fetching and pushing, waiting for the store included. */
+  storeSeconds: number
+}
+
+export interface Runner {
+  /**
+   * Trains on every task. Resolves when all have been reported and every gradient is in the weights; after an error
+   * or an abort nothing is under way any more either.
+   */
+  run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<void>
+  dispose(): Promise<void>
+}
+
+/** The model itself, one step after the other. */
+export class SoloRunner implements Runner {
+  constructor(
+    private readonly model: GoogLeNet,
+    private readonly optimizer: Optimizer,
+    private readonly frozen: readonly string[],
+    private updates: number,
+  ) {}
+
+  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<void> {
+    const { model, optimizer, frozen } = this
+    for await (const task of tasks) {
+      const { images, labels } = task.batch
+      const { loss, correct } = await model.step({ images, labels }, { optimizer, rate: task.rate, frozen })
+      report({ task, loss, correct, updates: ++this.updates, storeSeconds: 0 })
+    }
+  }
+
+  async dispose(): Promise<void> {}
+}

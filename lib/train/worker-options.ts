@@ -1,0 +1,118 @@
+/**
+ * The options of fit() that concern workers, checked and with their defaults filled in.
+ */
+import { checkInteger, invalid } from '../options.js'
+import type { Optimizer } from './optimizer.js'
+
+export interface WorkerOptions {
+  /**
+   * Native workers, each with its own copy of the weights and its share of the model's threads. They train
+   * asynchronously (Downpour SGD) on batches of `batchSize` each. Default: none, the model itself trains.
+   */
+  workers?: number
+  /** In step instead: one update with the mean of all workers' gradients, as one batch of workers · batchSize. */
+  sync?: boolean
+  /** With `sync`: so many late gradients a round are not waited for; their batches come again. Default 0. */
+  backupWorkers?: number
+  /** Steps between two fetches of the weights; between them a worker follows its own gradients. Default 1. */
+  fetchEvery?: number
+  /** Steps between two pushes; a push is the sum of the gradients since the last. Default 1. */
+  pushEvery?: number
+  /** 'scale': divide a gradient's rate by max(1, staleness) (arXiv 1511.05950). Default 'none'. */
+  staleness?: 'none' | 'scale'
+  /** A gradient staler than this is thrown away. Default: none is. */
+  maxStaleness?: number
+  /** n of n-softsync (arXiv 1511.05950): an update is the mean of floor(workers / n) gradients. Default: each alone. */
+  softsync?: number
+  /** Lower the momentum by the 1 - 1/workers that asynchrony adds of itself (arXiv 1605.09774). Default false. */
+  momentumCorrection?: boolean
+  /** What a worker's error does: 'stop' the run (default), or 'drop' the worker and give its batches to the others. */
+  onWorkerError?: 'stop' | 'drop'
+  /** Write the order of all pushes to this file, from which `replay` repeats an asynchronous run bit for bit. */
+  record?: string
+  /** Repeat the run of a recorded file. */
+  replay?: string
+}
+
+export const WORKER_KEYS = [
+  ...['workers', 'sync', 'backupWorkers', 'fetchEvery', 'pushEvery', 'staleness', 'maxStaleness', 'softsync'],
+  ...['momentumCorrection', 'onWorkerError', 'record', 'replay'],
+]
+
+export interface WorkerSettings {
+  workers: number
+  sync: boolean
+  backupWorkers: number
+  fetchEvery: number
+  pushEvery: number
+  scaleByStaleness: boolean
+  maxStaleness: number | undefined
+  /** Gradients an update is made of. */
+  group: number
+  onWorkerError: 'stop' | 'drop'
+  record: string | undefined
+  replay: string | undefined
+}
+
+/** Undefined where the model trains alone. @throws GOOGLENET_ERR_INVALID_ARGUMENT */
+export function resolveWorkers(options: WorkerOptions): WorkerSettings | undefined {
+  const given = WORKER_KEYS.filter((key) => options[key as keyof WorkerOptions] !== undefined)
+  if (options.workers === undefined) {
+    const lone = given.find((key) => options[key as keyof WorkerOptions] !== false)
+    if (lone) throw invalid('workers', `a number of workers, which '${lone}' is about`, undefined)
+    return undefined
+  }
+  const workers = checkInteger('workers', options.workers, { min: 1, max: 256 })
+  const flag = (name: 'sync' | 'momentumCorrection') => {
+    const value = options[name] ?? false
+    if (typeof value !== 'boolean') throw invalid(name, 'true or false', value)
+    return value
+  }
+  const oneOf = <T extends string>(name: string, value: T, choices: readonly T[]) => {
+    if (!choices.includes(value)) throw invalid(name, choices.map((choice) => `'${choice}'`).join(' or '), value)
+    return value
+  }
+  flag('momentumCorrection')
+  const sync = flag('sync')
+  const asynchronous = ['fetchEvery', 'pushEvery', 'staleness', 'maxStaleness', 'softsync', 'replay'] as const
+  const wrong = [...asynchronous, 'momentumCorrection' as const].find((key) => options[key])
+  if (sync && wrong) throw invalid(wrong, "nothing, since workers in step ('sync') have none of it", options[wrong])
+  if (!sync && options.backupWorkers) throw invalid('backupWorkers', "nothing without 'sync'", options.backupWorkers)
+  if (options.record && options.replay) throw invalid('record', "nothing beside 'replay'", options.record)
+  const softsync = options.softsync && checkInteger('softsync', options.softsync, { min: 1, max: workers })
+  return {
+    workers,
+    sync,
+    backupWorkers: checkInteger('backupWorkers', options.backupWorkers ?? 0, { max: workers - 1 }),
+    fetchEvery: checkInteger('fetchEvery', options.fetchEvery ?? 1, { min: 1 }),
+    pushEvery: checkInteger('pushEvery', options.pushEvery ?? 1, { min: 1 }),
+    scaleByStaleness: oneOf('staleness', options.staleness ?? 'none', ['none', 'scale']) === 'scale',
+    maxStaleness: options.maxStaleness === undefined ? undefined : checkInteger('maxStaleness', options.maxStaleness),
+    group: softsync ? Math.floor(workers / softsync) : 1,
+    onWorkerError: oneOf('onWorkerError', options.onWorkerError ?? 'stop', ['stop', 'drop']),
+    record: options.record,
+    replay: options.replay,
+  }
+}
+
+/** Batches that one update stands for; 1 where updates come as they come. */
+export function batchesPerUpdate(settings: WorkerSettings | undefined): number {
+  if (!settings) return 1
+  return settings.sync ? settings.workers - settings.backupWorkers : settings.group * settings.pushEvery
+}
+
+/**
+ * The momentum that, with what W asynchronous workers add of themselves (1 - 1/W: Mitliagkas et al. 2016), comes to
+ * the one asked for; 0 where they add more than that.
+ */
+export function correctedMomentum(optimizer: Optimizer, workers: number): Optimizer {
+  if (!('momentum' in optimizer)) return optimizer
+  return { ...optimizer, momentum: Math.max(0, optimizer.momentum - (1 - 1 / workers)) }
+}
+
+/** How many of `threads` each worker gets: equal shares, the first ones one more, at least one each. */
+export function shareThreads(threads: number, workers: number): number[] {
+  return Array.from({ length: workers }, (_, i) =>
+    Math.max(1, Math.floor(threads / workers) + (i < threads % workers ? 1 : 0)),
+  )
+}
