@@ -10,7 +10,7 @@ import type { Pushed } from './worker.js'
 export class AsyncRunner implements Runner {
   constructor(private readonly team: Team) {}
 
-  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<void> {
+  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<number> {
     const { team } = this
     const source = new TaskSource(tasks, team)
     do {
@@ -23,6 +23,7 @@ export class AsyncRunner implements Runner {
     if (team.failure !== undefined) throw team.failure
     await team.flush()
     await team.options.log?.write()
+    return team.updates
   }
 
   dispose(): Promise<void> {
@@ -75,6 +76,7 @@ export class AsyncRunner implements Runner {
 export function arrived(member: Member, pushed: Pushed, team: Team, report: (outcome: Outcome) => void): void {
   const { held } = member
   member.held = []
+  team.updates = Math.max(team.updates, pushed.updates)
   team.options.log?.add(member.index, pushed, held)
   held.forEach(({ task, loss, correct, storeSeconds }, at) => {
     const last = at === held.length - 1

@@ -37,9 +37,10 @@ export async function makeRunner(
       ...workers,
       onDrop: (worker, error) => emit({ type: 'worker', worker, message: error.message, error }),
     },
+    updates,
   )
-  if (pushes) return new ReplayRunner(team, pushes, updates)
-  return sync ? new SyncRunner(team, backupWorkers, updates) : new AsyncRunner(team)
+  if (pushes) return new ReplayRunner(team, pushes)
+  return sync ? new SyncRunner(team, backupWorkers) : new AsyncRunner(team)
 }
 
 async function replayed(path: string, { workers }: WorkerSettings, position: Omit<PushLogHeader, 'workers'>) {

@@ -15,12 +15,11 @@ export class ReplayRunner implements Runner {
   constructor(
     private readonly team: Team,
     pushes: readonly LoggedPush[],
-    private updates: number,
   ) {
     this.#pushes = [...pushes]
   }
 
-  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<void> {
+  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<number> {
     const { team } = this
     const source = new TaskSource(tasks, team)
     const waiting = new Map<number, Task>()
@@ -43,14 +42,13 @@ export class ReplayRunner implements Runner {
           throw mismatch(`push of worker ${push.worker} stands on weights that the log does not lead to`)
         }
         this.#pushes.shift()
-        const pushed = await team.push(member)
-        this.updates = pushed.updates
-        arrived(member, pushed, team, report)
+        arrived(member, await team.push(member), team, report)
       }
       if (waiting.size > 0 || (await source.next())) {
         throw mismatch('the log ends before the run does: record and replay must have the same epochs')
       }
-      this.updates = (await team.flush()) ?? this.updates
+      await team.flush()
+      return team.updates
     } finally {
       await source.end()
     }
@@ -61,7 +59,7 @@ export class ReplayRunner implements Runner {
     const push = this.#pushes.find(({ worker }) => worker === member.index)
     if (!push) return
     for (const { index, base } of push.batches.slice(member.held.length)) {
-      if (base !== null && base !== this.updates) return
+      if (base !== null && base !== this.team.updates) return
       const task = await find(index)
       if (!task) return
       waiting.delete(index)

@@ -31,10 +31,10 @@ export interface Outcome {
 
 export interface Runner {
   /**
-   * Trains on every task. Resolves when all have been reported and every gradient is in the weights; after an error
-   * or an abort nothing is under way any more either.
+   * Trains on every task. Resolves with the number of updates made so far, when all tasks have been reported and every
+   * gradient is in the weights; after an error nothing is under way any more either.
    */
-  run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<void>
+  run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<number>
   dispose(): Promise<void>
 }
 
@@ -47,13 +47,14 @@ export class SoloRunner implements Runner {
     private updates: number,
   ) {}
 
-  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<void> {
+  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<number> {
     const { model, optimizer, frozen } = this
     for await (const task of tasks) {
       const { images, labels } = task.batch
       const { loss, correct } = await model.step({ images, labels }, { optimizer, rate: task.rate, frozen })
       report({ task, loss, correct, updates: ++this.updates, storeSeconds: 0 })
     }
+    return this.updates
   }
 
   async dispose(): Promise<void> {}

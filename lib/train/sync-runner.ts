@@ -19,17 +19,13 @@ interface Running {
 
 export class SyncRunner implements Runner {
   readonly #busy = new Map<Member, Running>()
-  #round: number
 
   constructor(
     private readonly team: Team,
     private readonly backups: number,
-    updates: number,
-  ) {
-    this.#round = updates
-  }
+  ) {}
 
-  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<void> {
+  async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<number> {
     const { team } = this
     const source = new TaskSource(tasks, team)
     try {
@@ -43,12 +39,13 @@ export class SyncRunner implements Runner {
     })
     if (team.failure !== undefined) throw team.failure
     await team.options.log?.write()
+    return team.updates
   }
 
   /** One round; false when nothing is left to do. */
   async #one(source: TaskSource, report: (outcome: Outcome) => void): Promise<boolean> {
     const { team } = this
-    const round = this.#round
+    const round = team.updates
     let place = 0
     for (const member of team.members.filter((member) => !this.#busy.has(member))) {
       const task = await source.next()
@@ -71,7 +68,6 @@ export class SyncRunner implements Runner {
       this.#busy.delete(member)
       arrived(member, await member.worker.push(team.pushOptions(task.rate, pushing.length)), team, report)
     }
-    this.#round++
     return true
   }
 

@@ -43,6 +43,8 @@ export class Team {
   constructor(
     workers: readonly Worker[],
     readonly options: TeamOptions,
+    /** Made so far. */
+    public updates: number,
   ) {
     this.members = workers.map((worker, index) => ({ index, worker, steps: 0, held: [] }))
   }
@@ -72,10 +74,11 @@ export class Team {
     return worker.push(this.pushOptions(held.at(-1)!.task.rate))
   }
 
-  /** Makes an update of gradients that no complete group came of; resolves with the updates made so far, if it did. */
-  async flush(): Promise<number | undefined> {
-    if (this.options.group === 1 || !this.#newest) return undefined
-    return this.members[0]?.worker.flush(this.pushOptions(this.#newest.rate))
+  /** Makes an update of gradients that no complete group came of. */
+  async flush(): Promise<void> {
+    const worker = this.members[0]?.worker
+    if (!worker || !this.#newest || this.options.group === 1) return
+    this.updates = await worker.flush(this.pushOptions(this.#newest.rate))
   }
 
   /** To be told of every task: the flush goes at the newest one's rate. */

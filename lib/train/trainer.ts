@@ -180,7 +180,7 @@ class Trainer {
         }
       }
     }
-    await runner.run(handOut.call(this), (outcome) => this.#report(outcome, waitMs()))
+    state.step = await runner.run(handOut.call(this), (outcome) => this.#report(outcome, waitMs()))
     // All that was handed out is in the weights.
     state.position = position
     state.imagesSeen = seen()
@@ -192,7 +192,7 @@ class Trainer {
   #report(outcome: Outcome, waitMs: number): void {
     const state = this.#state
     const { samples, rate } = outcome.task
-    state.step = outcome.updates
+    state.step = Math.max(state.step, outcome.updates)
     state.imagesSeen = Math.min(state.imagesSeen + samples, (state.epoch + 1) * this.#imagesPerEpoch)
     const figures = this.#figures.add(outcome, waitMs)
     const { step, imagesSeen } = state

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the native tests without Node, oneDNN or CMake, and runs them.
-#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat) runs that group alone
+#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
 set -eu
@@ -12,7 +12,7 @@ cxx=${CXX:-g++}
 sets=portable
 if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512"; fi
 objects=
-newest=$(find native/cpu native/core/*.h native/backend test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
+newest=$(find native/cpu native/core native/backend native/train native/optim test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
 compile() { # source, object, flags
   objects="$objects $2"
   if [ -n "$newest" ] || [ "$1" -nt "$2" ]; then $cxx $flags $3 -c "$1" -o "$2"; fi
@@ -33,7 +33,7 @@ done
 for name in threads cores; do compile "native/core/$name.cc" "$out/$name.o" ""; done
 library=$objects
 objects=
-for file in test/native/*_test.cc; do compile "$file" "$out/$(basename "$file" .cc).o" ""; done
+for file in native/train/local_store.cc native/optim/optimizer.cc native/backend/registry.cc test/native/*_test.cc; do compile "$file" "$out/$(basename "$file" .cc).o" ""; done
 $cxx $flags $objects $library -o "$out/kernels_test"
 objects=
 compile test/native/speed.cc "$out/speed.o" ""

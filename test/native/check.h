@@ -170,7 +170,8 @@ inline Values finish(Values diff, const Values& before, const Values* mask) {
 void pool_tests();
 void lrn_tests();
 void small_tests();  // dropout, softmax, loss, mask, sum
-void flat_tests();   // optimiser, transfer
+void flat_tests();   // optimisers, transfer
+void store_tests();  // parameter store
 void thread_tests();
 
 }  // namespace test

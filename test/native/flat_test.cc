@@ -47,6 +47,63 @@ void optimiser(googlenet::Isa isa) {
   }
 }
 
+/** One rule in double: new weight, momentum and squares. */
+void reference(gn_rule rule, const gn_update& u, double g, double& w, double& v, double& s) {
+  const double f = double(u.gradient_scale) * g + double(u.decay) * w, m = u.momentum_factor, r = u.rate;
+  if (rule == GN_SGD) {
+    v = m * v + r * f, w -= v;
+  } else if (rule == GN_NESTEROV) {
+    const double before = v;
+    v = m * v + r * f, w -= (1 + m) * v - m * before;
+  } else if (rule == GN_ADAGRAD) {
+    s += f * f, w -= r * f / (std::sqrt(s) + u.epsilon);
+  } else {
+    s = double(u.squares_decay) * s + (1 - double(u.squares_decay)) * f * f;
+    v = m * v + r * f / std::sqrt(s + u.epsilon), w -= v;
+  }
+}
+
+// Five updates, the average beside them; a range whose ends are in the middle of vectors.
+void rules(googlenet::Isa isa) {
+  std::mt19937 engine(9);
+  std::normal_distribution<float> normal;
+  const int64_t size = 70011, first = 3, last = 70002;
+  for (int rule = 0; rule < GN_RULES; rule++) {
+    Bench b(isa, "rule " + std::to_string(rule));
+    std::vector<float> w(size), v(size), s(size, 0.5f), a(size, 7);
+    for (float& x : w) x = normal(engine);
+    for (float& x : v) x = 0.1f * normal(engine);
+    std::vector<double> rw(w.begin(), w.end()), rv(v.begin(), v.end()), rs(s.begin(), s.end()), ra(a.begin(), a.end());
+    const std::vector<float> untouched = w;
+    for (int step = 1; step <= 5; step++) {
+      std::vector<float> g(size);
+      for (float& x : g) x = normal(engine);
+      gn_update u{};
+      u.rule = gn_rule(rule);
+      u.parameters = w.data(), u.momentum = v.data(), u.squares = s.data(), u.gradients = g.data();
+      u.average = step > 1 ? a.data() : nullptr;
+      u.first = first, u.count = last - first;
+      u.rate = 0.05f, u.momentum_factor = 0.9f, u.decay = 0.01f, u.gradient_scale = 0.5f;
+      u.squares_decay = 0.9f, u.epsilon = 0.01f, u.average_share = step == 2 ? 1 : 0.25f;
+      gn_device device = b.device(2);
+      googlenet::cpu::update(device, u);
+      for (int64_t i = first; i < last; i++) {
+        reference(gn_rule(rule), u, g[i], rw[i], rv[i], rs[i]);
+        if (u.average) ra[i] = step == 2 ? rw[i] : ra[i] + 0.25 * (rw[i] - ra[i]);
+      }
+    }
+    double worst = 0;
+    for (int64_t i = first; i < last; i++) {
+      worst = std::max({worst, std::fabs(w[i] - rw[i]), std::fabs(a[i] - ra[i])});
+      if (rule != GN_ADAGRAD) worst = std::max(worst, std::fabs(v[i] - rv[i]));
+      if (rule >= GN_ADAGRAD) worst = std::max(worst, std::fabs(s[i] - rs[i]) / rs[i]);
+    }
+    check(worst < 3e-6, b.name + ": off by " + std::to_string(worst * 1e6) + "e-6");
+    check(w[first - 1] == untouched[first - 1] && w[last] == untouched[last] && a[last] == 7,
+          b.name + ": wrote outside its range");
+  }
+}
+
 void transfer(googlenet::Isa isa, bool planar, bool bytes, int n, int c, int h, int w) {
   Bench b(isa, std::string("transfer ") + (planar ? "planar" : "blocked") + (bytes ? " bytes" : " floats"));
   const gn_tensor t = b.tensor(n, c, h, w, planar);
@@ -88,6 +145,7 @@ void transfer(googlenet::Isa isa, bool planar, bool bytes, int n, int c, int h, 
 void flat_tests() {
   for (const googlenet::Isa isa : isas()) {
     optimiser(isa);
+    rules(isa);
     for (int i = 0; i < 20; i++) {
       const bool bytes = i & 1;
       transfer(isa, i & 2, bytes, i & 4 ? 3 : 1, bytes ? 3 : pick(1, 40), pick(1, 37), pick(1, 37));

@@ -13,3 +13,10 @@ test('kernels and threads agree with plain code in double', { timeout: 600_000 }
   const { stdout } = await promisify(execFile)('sh', [script])
   expect(stdout).toMatch(/^[1-9]\d* passed, 0 failed$/m)
 })
+
+test('the thread sanitizer finds no race in the parameter store', { timeout: 900_000 }, async () => {
+  const script = fileURLToPath(new URL('build.sh', import.meta.url))
+  const env = { ...process.env, SANITIZE: 'thread', TSAN_OPTIONS: 'halt_on_error=1' }
+  const { stdout } = await promisify(execFile)('sh', [script, 'store'], { env })
+  expect(stdout).toMatch(/^[1-9]\d* passed, 0 failed$/m)
+})
