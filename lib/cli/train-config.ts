@@ -68,7 +68,11 @@ export type TrainFlags = Partial<TrainConfig> & { config?: string; resume?: stri
 /** @throws GOOGLENET_ERR_UNKNOWN_OPTION, GOOGLENET_ERR_INVALID_ARGUMENT, and what reading the file throws */
 export async function resolveTrainConfig({ config, resume, json: _, ...flags }: TrainFlags): Promise<TrainConfig> {
   const file = config ?? (resume && join(resume, 'config.json'))
-  const given = file ? await readConfig(file) : {}
+  const { record, replay, ...kept }: Record<string, unknown> = file ? await readConfig(file) : {}
+  // A log is of one process: going on with a run neither replays nor overwrites that of its beginning.
+  const given = resume
+    ? kept
+    : { ...kept, ...(record !== undefined && { record }), ...(replay !== undefined && { replay }) }
   checkKnown(file ?? 'train', given, Object.keys(schema.shape))
   const set = Object.entries(flags).filter(([, value]) => value !== undefined)
   const result = schema.safeParse({ ...given, ...(resume && { out: resume }), ...Object.fromEntries(set) })
@@ -78,13 +82,13 @@ export async function resolveTrainConfig({ config, resume, json: _, ...flags }: 
   throw new GoogLeNetError('GOOGLENET_ERR_INVALID_ARGUMENT', `train options${source}: ${problems.join('; ')}`)
 }
 
-async function readConfig(path: string): Promise<object> {
+async function readConfig(path: string): Promise<Record<string, unknown>> {
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     const code = cause.code === 'ENOENT' ? 'GOOGLENET_ERR_FILE_NOT_FOUND' : 'GOOGLENET_ERR_FILE_READ'
     throw new GoogLeNetError(code, `config file ${path}: ${cause.message}`, { cause })
   })
   try {
-    return JSON.parse(text) as object
+    return JSON.parse(text) as Record<string, unknown>
   } catch (cause) {
     const message = `config file ${path} is not JSON: ${(cause as Error).message}`
     throw new GoogLeNetError('GOOGLENET_ERR_INVALID_FILE', message, { cause })

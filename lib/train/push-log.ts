@@ -2,9 +2,10 @@
  * The order in which a run's gradients reached the store, one push a line, from which the run can be repeated bit for
  * bit: which worker pushed, which batches it had computed, and on which version of the weights.
  */
-import { readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { GoogLeNetError } from '../errors.js'
+import { invalid } from '../options.js'
 import { appendLines, writeFileAtomic } from '../weights/file.js'
 import type { Member } from './team.js'
 import type { Pushed } from './worker.js'
@@ -35,8 +36,13 @@ export class PushLog {
 
   private constructor(private readonly path: string) {}
 
-  /** Starts a new file. @throws GOOGLENET_ERR_FILE_WRITE */
+  /** Starts a new file. @throws GOOGLENET_ERR_INVALID_ARGUMENT where there is one, GOOGLENET_ERR_FILE_WRITE */
   static async create(path: string, header: PushLogHeader): Promise<PushLog> {
+    const exists = await access(path).then(
+      () => true,
+      () => false,
+    )
+    if (exists) throw invalid('record', 'a file that does not exist yet', path)
     await writeFileAtomic(path, [Buffer.from(`${JSON.stringify({ format: FORMAT, ...header })}\n`)])
     return new PushLog(path)
   }

@@ -28,7 +28,7 @@ export interface WorkerOptions {
   momentumCorrection?: boolean
   /** What a worker's error does: 'stop' the run (default), or 'drop' the worker and give its batches to the others. */
   onWorkerError?: 'stop' | 'drop'
-  /** Write the order of all pushes to this file, from which `replay` repeats an asynchronous run bit for bit. */
+  /** Write the order of all pushes to this new file, from which `replay` repeats an asynchronous run bit for bit. */
   record?: string
   /** Repeat the run of a recorded file. */
   replay?: string

@@ -32,6 +32,30 @@ describe('train, then what its model is good for', () => {
     expect(config).toMatchObject({ data: at('train'), epochs: 2, batch: 8, lr: 0.002, augment: 'none', seed: 3 })
   })
 
+  it('train with workers and an average reports staleness and both figures', async () => {
+    const run = ['train', '--data', at('train'), '--val', at('val'), '--epochs', '2', '--json', ...SMALL]
+    const log = at('pushes.jsonl')
+    const workers = ['--workers', '2', '--average', 'ema', '--average-decay', '0.9', '--optimizer', 'nesterov']
+    const first = await googlenet([...run, ...workers, '--out', at('workers'), '--record', log, '--warmup', '8'])
+    expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: '' })
+    expect(first.json).toMatchObject({ steps: 12, averaged: { top5: 1 }, staleness: { pushes: 6 } })
+    for (const key of ['mean', 'p50', 'p95', 'max']) expect(first.json.staleness[key]).toEqual(expect.any(Number))
+    const again = await googlenet([...run, ...workers, '--out', at('replayed'), '--replay', log, '--warmup', '8'])
+    expect(again.json.loss).toBeCloseTo(first.json.loss, 10)
+    const resumed = await googlenet(['train', '--resume', at('workers'), '--epochs', '3', '--json'])
+    expect(resumed.json).toMatchObject({ epochs: 3, steps: 18, averaged: { top5: 1 } })
+  })
+
+  it.each([
+    [['--sync'], "which 'sync' is about"],
+    [['--average-decay', '0.9'], "--average-decay: expected '--average ema'"],
+    [['--workers', '2', '--softsync', '3'], 'softsync: expected an integer from 1 to 2'],
+  ])('%j is wrong usage', async (flags, message) => {
+    const { code, stderr } = await googlenet(['train', '--data', at('train'), '--out', at('wrong'), ...SMALL, ...flags])
+    expect(code).toBe(2)
+    expect(stderr).toContain(message)
+  })
+
   it('refuses to write a new run over an old one', async () => {
     const { code, stderr } = await googlenet(['train', '--data', at('train'), '--out', at('run'), ...SMALL])
     expect(code).toBe(2)

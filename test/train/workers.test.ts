@@ -338,6 +338,7 @@ describe('failure', () => {
   it('refuses a log of another run, and what is no log', async () => {
     const record = join(folder.path, 'log.jsonl')
     await trained({ workers: 2, record })
+    await expect(trained({ workers: 2, record })).rejects.toThrow('record: expected a file that does not exist yet')
     await expect(trained({ workers: 3, replay: record })).rejects.toThrow('recorded with workers 2, this run has 3')
     await expect(trained({ workers: 2, epochs: 2, replay: record })).rejects.toThrow('the log ends before the run does')
     const lines = (await readFile(record, 'utf8')).split('\n')

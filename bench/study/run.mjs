@@ -1,0 +1,138 @@
+/**
+ * `npm run study`: what asynchronous SGD and weight averaging buy and cost. Trains the same network from the same start
+ * on the same images with 1, 2, 4 and 8 workers, asynchronous under several policies and in step, and writes
+ * docs/async-sgd/results.json, from which draw.mjs makes the pictures and the tables.
+ *   node bench/study/run.mjs [emoji] [flowers] [draw]     default: all three
+ *   GOOGLENET_DATA=DIR                                    where flowers5 and the BVLC weights are; default ../shared/data
+ */
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { average, GoogLeNet, policies, schedules, sgd } from '../../dist/index.js'
+import { machine } from '../lib/machine.mjs'
+import * as data from './data.mjs'
+import { draw } from './draw.mjs'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const folder = join(root, 'build', 'study')
+const results = join(root, 'docs', 'async-sgd', 'results.json')
+
+/** What each row of the study changes in fit(). */
+const POLICIES = {
+  none: {},
+  scale: { staleness: 'scale' },
+  softsync: { softsync: 1 },
+  corrected: { momentumCorrection: true },
+  sync: { sync: true },
+}
+const grid = [
+  { workers: 0, policy: 'none' },
+  ...[2, 4, 8].flatMap((workers) => ['none', 'scale', 'softsync', 'sync'].map((policy) => ({ workers, policy }))),
+  { workers: 4, policy: 'corrected' },
+]
+/** Repeated with other seeds: what the claims rest on. */
+const claims = [
+  { workers: 0, policy: 'none' },
+  { workers: 4, policy: 'none' },
+  { workers: 4, policy: 'scale' },
+]
+const seeds = [1, 2, 3]
+
+/** One run: curves over images and seconds of training, validation by epoch. */
+async function run(create, train, validation, fit, { workers, policy, seed }) {
+  const model = await create(seed)
+  const team = workers > 0 ? { workers, ...POLICIES[policy] } : {}
+  const curve = []
+  const epochs = []
+  let seconds = 0
+  let stretch = { loss: 0, steps: 0 }
+  let failure
+  const every = Math.max(1, Math.floor((fit.epochs * train.length) / 60))
+  try {
+    for await (const event of model.fit(train, { ...fit, ...team, validation, seed })) {
+      if (event.type === 'step') {
+        seconds += event.seconds
+        stretch = { loss: stretch.loss + event.loss * event.steps, steps: stretch.steps + event.steps }
+        if (event.imagesSeen < (curve.length + 1) * every) continue
+        curve.push([event.imagesSeen, Number(seconds.toFixed(2)), Number((stretch.loss / stretch.steps).toFixed(4))])
+        stretch = { loss: 0, steps: 0 }
+      } else if (event.type === 'epoch') {
+        const figures = ({ top1, loss }) => ({ top1: Number(top1.toFixed(4)), loss: Number(loss.toFixed(4)) })
+        epochs.push({
+          ...{ epoch: event.epoch, images: event.imagesSeen, seconds: Number(seconds.toFixed(2)), updates: event.step },
+          ...{ raw: figures(event.validation), averaged: figures(event.averaged) },
+          ...(event.staleness && { staleness: event.staleness }),
+          ...(event.storeShare !== undefined && { storeShare: event.storeShare }),
+        })
+      }
+    }
+  } catch (error) {
+    failure = `${error.code ?? error.name}: ${error.message}` // a run that diverges is a result
+  } finally {
+    await model.dispose()
+  }
+  return { workers, policy, seed, curve, epochs, ...(failure && { failure }) }
+}
+
+async function emojiRuns(keep) {
+  const { train, validation } = await data.emoji(folder)
+  const setup = { inputSize: 64, width: 0.25, batchSize: 16, epochs: 12, rate: 0.004, momentum: 0.9, weightDecay: 2e-4 }
+  const { inputSize, width, batchSize, epochs, rate, momentum, weightDecay } = setup
+  const create = (seed) => {
+    const dropout = { main: 0 }
+    return GoogLeNet.create({ classes: train.classes.length, inputSize, width, auxiliary: false, dropout, seed })
+  }
+  const total = epochs * Math.floor(train.length / batchSize) * batchSize
+  const fit = {
+    ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.99 }) },
+    schedule: schedules.warmup(schedules.cosine({ base: rate }), { images: Math.round(0.05 * total) }),
+    augment: policies.inception({ size: inputSize, areaMin: 0.6 }),
+  }
+  const rows = seeds.flatMap((seed) => (seed === 1 ? grid : claims).map((row) => ({ ...row, seed })))
+  await all('emoji', setup, train, validation, rows, (row) => run(create, train, validation, fit, row), keep)
+}
+
+async function flowerRuns(keep) {
+  const found = await data.flowers(resolve(process.env.GOOGLENET_DATA ?? join(root, '..', 'shared', 'data')))
+  if (!found) {
+    console.error('flowers5 or the BVLC weights are not there: left out')
+    return
+  }
+  const { train, validation, weights } = found
+  const setup = { inputSize: 224, width: 1, batchSize: 32, epochs: 2, rate: 0.003, momentum: 0.9, weightDecay: 2e-4 }
+  const { batchSize, epochs, rate, momentum, weightDecay } = setup
+  const create = (seed) => GoogLeNet.load(weights, { classes: train.classes.length, labels: train.classes, seed })
+  const fit = {
+    ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.95 }) },
+    schedule: schedules.cosine({ base: rate }),
+    augment: 'caffe',
+  }
+  const rows = claims.map((row) => ({ ...row, seed: 1 }))
+  await all('flowers', setup, train, validation, rows, (row) => run(create, train, validation, fit, row), keep)
+}
+
+async function all(name, setup, train, validation, rows, one, keep) {
+  const sizes = { train: train.length, validation: validation.length, classes: train.classes.length }
+  const study = { setup: { ...setup, ...sizes }, machine: machine(), runs: [] }
+  for (const row of rows) {
+    const result = await one(row)
+    study.runs.push(result)
+    const { raw, averaged, seconds } = result.epochs.at(-1) ?? {}
+    const figures = raw ? `top-1 ${raw.top1}, averaged ${averaged.top1}, ${seconds} s` : result.failure
+    console.error(`${name} ${study.runs.length}/${rows.length}: ${JSON.stringify(row)} ${figures}`)
+    await keep(name, study)
+  }
+}
+
+async function keep(name, study) {
+  await mkdir(join(root, 'docs', 'async-sgd'), { recursive: true })
+  const before = existsSync(results) ? JSON.parse(await readFile(results, 'utf8')) : {}
+  await writeFile(results, `${JSON.stringify({ ...before, [name]: study })}\n`)
+}
+
+const wanted = process.argv.slice(2)
+const does = (part) => wanted.length === 0 || wanted.includes(part)
+if (does('emoji')) await emojiRuns(keep)
+if (does('flowers')) await flowerRuns(keep)
+if (does('draw')) await draw(results, join(root, 'docs', 'async-sgd'))
