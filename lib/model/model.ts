@@ -65,7 +65,7 @@ export class GoogLeNet {
   readonly #session: NativeSession
   readonly #guard: DisposeGuard
   readonly #layers: LayerInfo[]
-  readonly #workers = new Set<Worker>()
+  readonly #workers = new Set<ReplicaWorker>()
   #steps = 0
 
   private constructor(given: CreateOptions) {
@@ -268,7 +268,7 @@ export class GoogLeNet {
     this.#guard.check()
     checkInteger('threads', threads, { min: 1, max: 1024 })
     const replica = new (native().Replica)(this.#session, { threads })
-    const worker: Worker = new ReplicaWorker(replica, this.options.inputSize, this.classes, () =>
+    const worker: ReplicaWorker = new ReplicaWorker(replica, this.options.inputSize, this.classes, () =>
       this.#workers.delete(worker),
     )
     this.#workers.add(worker)
@@ -301,11 +301,15 @@ export class GoogLeNet {
     return summarize(this.#layers)
   }
 
-  /** Bytes held natively: parameters (weights, gradients, momentum), arena, scratch, kernels' weight copies. */
+  /**
+   * Bytes held natively: parameters (weights, gradients, optimiser state, average), arena, scratch, kernels' weight
+   * copies, and all of that of its workers.
+   */
   memory() {
     this.#guard.check()
     const parts = this.#session.memory()
-    return { ...parts, total: parts.parameters + parts.arena + parts.scratch + parts.kernels }
+    const workers = [...this.#workers].reduce((bytes, worker) => bytes + worker.memory(), 0)
+    return { ...parts, workers, total: parts.parameters + parts.arena + parts.scratch + parts.kernels + workers }
   }
 
   /** The kernels of the plan for a batch size, each with the time it took in one run over random data. */

@@ -91,6 +91,12 @@ export class ReplicaWorker implements Worker {
     return rewrapped(this.replica.flush(native(options)))
   }
 
+  /** Bytes held natively. */
+  memory(): number {
+    const { parameters, arena, scratch, kernels } = this.replica.memory()
+    return parameters + arena + scratch + kernels
+  }
+
   dispose(): Promise<void> {
     this.onDispose()
     return this.replica.dispose()

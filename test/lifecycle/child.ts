@@ -5,7 +5,7 @@ const PACKAGE = new URL('../../dist/index.js', import.meta.url).href
 
 /** What every script starts with: a small model named `model` and a batch for step(). */
 const PRELUDE = `
-import { GoogLeNet } from '${PACKAGE}'
+import { GoogLeNet, sgd } from '${PACKAGE}'
 const SIZE = 224
 const make = (options) => GoogLeNet.create({ classes: 3, inputSize: SIZE, width: 0.5, threads: 2, ...options })
 const batch = (count) => ({ images: new Float32Array(count * 3 * SIZE * SIZE).fill(1), labels: Array(count).fill(1) })

@@ -33,6 +33,53 @@ describe('the end of a process', () => {
   })
 })
 
+describe('workers at the end', () => {
+  const team = `
+    const local = { rate: 1e-4, frozen: [] }
+    const push = { ...local, optimizer: sgd() }
+    const workers = [0, 1, 2].map(() => model.worker())
+    const compute = (worker) => worker.compute(batch(4), { fetch: true, step: 0, local, push })`
+
+  it('process.exit while they compute keeps the exit code', async () => {
+    const script = `${team}
+      workers.forEach((worker) => void compute(worker))
+      setTimeout(() => process.exit(7), 20)`
+    expect(await inChild(script)).toEqual({ code: 7, signal: null, output: '' })
+  })
+
+  it('left undisposed, they do not keep the process', async () => {
+    const script = `${team}
+      const pushed = await Promise.all(workers.map(async (worker) => (await compute(worker)).pushed.updates))
+      console.log(pushed.sort().join(' '))`
+    expect(await inChild(script)).toEqual({ ...DONE, output: '1 2 3' })
+  })
+
+  it('the model waits for those at work, and refuses new ones', async () => {
+    const script = `${team}
+      const running = workers.map((worker) => compute(worker).then(() => 'done', (error) => error.code))
+      await model.dispose()
+      let refused
+      try { model.worker() } catch (error) { refused = error.code }
+      console.log((await Promise.all(running)).join(' '), refused)`
+    const { output, ...end } = await inChild(script)
+    expect(end).toEqual(DONE)
+    expect(output).toMatch(/^((done|GOOGLENET_ERR_DISPOSED) ){3}GOOGLENET_ERR_DISPOSED$/)
+  })
+
+  it('a hundred come and go, disposed of or left to the collector', async () => {
+    const script = `
+      const one = await make({ inputSize: 48, width: 0.125 })
+      for (let i = 0; i < 100; i++) {
+        const worker = one.worker()
+        if (i % 2) await worker.dispose()
+        if (i % 10 === 0) { globalThis.gc(); await new Promise((resolve) => setImmediate(resolve)) }
+      }
+      await one.dispose()
+      console.log('alive', process.memoryUsage().rss < 1e9)`
+    expect(await inChild(script)).toEqual({ ...DONE, output: 'alive true' })
+  })
+})
+
 describe('the end of a model', () => {
   it('dispose while a step runs waits for it; calls that wait are refused', async () => {
     const script = `

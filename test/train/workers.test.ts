@@ -350,6 +350,24 @@ describe('failure', () => {
   })
 })
 
+it('memory() counts the workers, and is what it was when they are gone', async () => {
+  await using model = await GoogLeNet.create(SMALL)
+  const images = new Float32Array(4 * 3 * 48 * 48)
+  await model.step({ images, labels: [0, 1, 2, 0] }, { rate: 0 })
+  const before = model.memory()
+  expect(before.workers).toBe(0)
+  const worker = model.worker()
+  const local = { rate: 0, frozen: [] }
+  await worker.compute({ images, labels: [0, 1, 2, 0] }, { fetch: true, step: 0, local })
+  const during = model.memory()
+  // Weights, gradients, activations; no momentum.
+  expect(during.workers).toBeGreaterThan(before.total - before.parameters)
+  expect(during.workers).toBeLessThan(before.total)
+  expect(during.total).toBe(before.total + during.workers)
+  await worker.dispose()
+  expect(model.memory()).toEqual(before)
+})
+
 describe('averaging', () => {
   it('reports raw and averaged figures, keeps and saves the average', async () => {
     const out = join(folder.path, 'averaged')

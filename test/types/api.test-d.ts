@@ -1,6 +1,8 @@
 /** The types users see. */
 import { describe, expectTypeOf, it } from 'vitest'
 import {
+  adagrad,
+  average,
   type ErrorCode,
   type Evaluation,
   type Features,
@@ -9,8 +11,13 @@ import {
   GoogLeNetError,
   type Guess,
   type ImageFolder,
+  type Optimizer,
+  type Pushed,
+  rmsprop,
+  type StalenessSummary,
   schedules,
   sgd,
+  type Worker,
 } from '../../lib/index.js'
 
 declare const model: GoogLeNet
@@ -31,6 +38,20 @@ describe('GoogLeNet', () => {
     const event = {} as FitEvent
     if (event.type === 'epoch') expectTypeOf(event.validation).toEqualTypeOf<Evaluation | undefined>()
     if (event.type === 'skip') expectTypeOf(event.path).toBeString()
+  })
+
+  it('optimisers, averages and workers', () => {
+    expectTypeOf(adagrad({ epsilon: 1e-6 })).toEqualTypeOf<Optimizer>()
+    expectTypeOf(model.fit(data, { workers: 2, average: average.ema(), optimizer: rmsprop() })).toExtend<object>()
+    expectTypeOf(model.worker({ threads: 2 })).toEqualTypeOf<Worker>()
+    expectTypeOf<Worker['push']>().returns.resolves.toEqualTypeOf<Pushed>()
+    const event = {} as FitEvent
+    if (event.type === 'epoch') expectTypeOf(event.staleness).toEqualTypeOf<StalenessSummary | undefined>()
+    if (event.type === 'worker') expectTypeOf(event.error).toEqualTypeOf<Error>()
+    // @ts-expect-error adagrad keeps no momentum
+    adagrad({ momentum: 0.9 })
+    // @ts-expect-error no such policy
+    model.fit(data, { workers: 2, staleness: 'double' })
   })
 
   it('create and load give a model that can be disposed of with await using', () => {
