@@ -86,7 +86,7 @@ async function emojiRuns(keep) {
   const total = epochs * Math.floor(train.length / batchSize) * batchSize
   const fit = {
     ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.99 }) },
-    schedule: schedules.warmup(schedules.cosine({ base: rate }), { images: Math.round(0.05 * total) }),
+    schedule: schedules.warmup(schedules.paper({ base: rate }), { images: Math.round(0.05 * total) }),
     augment: policies.inception({ size: inputSize, areaMin: 0.6 }),
   }
   const rows = seeds.flatMap((seed) => (seed === 1 ? grid : claims).map((row) => ({ ...row, seed })))
@@ -100,12 +100,12 @@ async function flowerRuns(keep) {
     return
   }
   const { train, validation, weights } = found
-  const setup = { inputSize: 224, width: 1, batchSize: 32, epochs: 2, rate: 0.003, momentum: 0.9, weightDecay: 2e-4 }
+  const setup = { inputSize: 224, width: 1, batchSize: 32, epochs: 2, rate: 0.002, momentum: 0.9, weightDecay: 2e-4 }
   const { batchSize, epochs, rate, momentum, weightDecay } = setup
   const create = (seed) => GoogLeNet.load(weights, { classes: train.classes.length, labels: train.classes, seed })
   const fit = {
     ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.95 }) },
-    schedule: schedules.cosine({ base: rate }),
+    schedule: schedules.paper({ base: rate }),
     augment: 'caffe',
   }
   const rows = claims.map((row) => ({ ...row, seed: 1 }))

@@ -386,11 +386,22 @@ describe('averaging', () => {
     if (epochs.findIndex(({ averaged }) => averaged!.top1 === top1) > 0) expect(a).not.toEqual(b)
   })
 
-  it('is the mean of the weights after each update', async () => {
+  /** The reference: what the average is after update number `t` behind its beginning. */
+  it.each<['polyak' | 'ema', (t: number, average: number, weight: number) => number]>([
+    ['polyak', (t, average, weight) => average + (weight - average) / t],
+    // TensorFlow's warm-up decides while it is below the decay: (1 + t) / (10 + t) = 0.27, 0.33, 0.38, then 0.35.
+    [
+      'ema',
+      (t, average, weight) => {
+        const decay = t === 1 ? 0 : Math.min(0.35, (1 + t) / (10 + t))
+        return decay * average + (1 - decay) * weight
+      },
+    ],
+  ])('%s is what its definition says of the weights after each update', async (kind, next) => {
     await using model = await GoogLeNet.create({ ...SMALL, dropout: { main: 0, auxiliary: 0 } })
     const name = 'conv1/7x7_s2.weight'
-    const sums: Float64Array = new Float64Array((await model.parameters('weights', [name])).get(name)!.data.length)
-    await model.keepAverage({ kind: 'polyak', from: 2 }, 0)
+    const expected = Float64Array.from((await model.parameters('weights', [name])).get(name)!.data)
+    await model.keepAverage({ kind, from: 2, decay: 0.35 }, 0)
     const pixels = 3 * 48 * 48
     const images = Float32Array.from(
       { length: 4 * pixels },
@@ -399,14 +410,13 @@ describe('averaging', () => {
     for (let update = 1; update <= 6; update++) {
       await model.step({ images, labels: [0, 1, 2, 0] }, { rate: 0.002 })
       const { data } = (await model.parameters('weights', [name])).get(name)!
-      if (update > 2)
-        data.forEach((value, i) => {
-          sums[i]! += value / 4
-        })
+      data.forEach((value, i) => {
+        expected[i] = update > 2 ? next(update - 2, expected[i]!, value) : value
+      })
     }
     const { data: mean } = (await model.parameters('average', [name])).get(name)!
     mean.forEach((value, i) => {
-      expect(Math.abs(value - sums[i]!)).toBeLessThan(1e-7)
+      expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-7)
     })
   })
 })
