@@ -2,8 +2,11 @@
  * `npm run study`: what asynchronous SGD and weight averaging buy and cost. Trains the same network from the same start
  * on the same images with 1, 2, 4 and 8 workers, asynchronous under several policies and in step, and writes
  * docs/async-sgd/results.json, from which draw.mjs makes the pictures and the tables.
- *   node bench/study/run.mjs [emoji] [flowers] [draw]     default: all three
- *   GOOGLENET_DATA=DIR                                    where flowers5 and the BVLC weights are; default ../shared/data
+ *   node bench/study/run.mjs [--fresh] [scratch] [warm] [flowers] [draw]     default: all of them
+ *     scratch   emoji from fresh weights, every number of workers and policy
+ *     warm      emoji from weights that one worker has trained before (Downpour's warm start), three seeds
+ *     flowers   flowers5 from the BVLC weights; GOOGLENET_DATA says where they are, default ../shared/data
+ *   Runs that results.json holds already are not repeated, unless --fresh.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -31,7 +34,7 @@ const grid = [
   ...[2, 4, 8].flatMap((workers) => ['none', 'scale', 'softsync', 'sync'].map((policy) => ({ workers, policy }))),
   { workers: 4, policy: 'corrected' },
 ]
-/** Repeated with other seeds: what the claims rest on. */
+/** What the claims rest on. */
 const claims = [
   { workers: 0, policy: 'none' },
   { workers: 4, policy: 'none' },
@@ -75,64 +78,102 @@ async function run(create, train, validation, fit, { workers, policy, seed }) {
   return { workers, policy, seed, curve, epochs, ...(failure && { failure }) }
 }
 
-async function emojiRuns(keep) {
+const emojiNetwork = { inputSize: 64, width: 0.25, auxiliary: false, dropout: { main: 0 } }
+const emojiAugment = policies.inception({ size: emojiNetwork.inputSize, areaMin: 0.6 })
+
+async function scratchRuns() {
   const { train, validation } = await data.emoji(folder)
-  const setup = { inputSize: 64, width: 0.25, batchSize: 16, epochs: 12, rate: 0.004, momentum: 0.9, weightDecay: 2e-4 }
-  const { inputSize, width, batchSize, epochs, rate, momentum, weightDecay } = setup
-  const create = (seed) => {
-    const dropout = { main: 0 }
-    return GoogLeNet.create({ classes: train.classes.length, inputSize, width, auxiliary: false, dropout, seed })
-  }
+  const setup = { ...emojiNetwork, batchSize: 16, epochs: 12, rate: 0.004, momentum: 0.9, weightDecay: 2e-4 }
+  const { batchSize, epochs, rate, momentum, weightDecay } = setup
+  const create = (seed) => GoogLeNet.create({ classes: train.classes.length, ...emojiNetwork, seed })
   const total = epochs * Math.floor(train.length / batchSize) * batchSize
   const fit = {
     ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.99 }) },
     schedule: schedules.warmup(schedules.paper({ base: rate }), { images: Math.round(0.05 * total) }),
-    augment: policies.inception({ size: inputSize, areaMin: 0.6 }),
+    augment: emojiAugment,
   }
-  const rows = seeds.flatMap((seed) => (seed === 1 ? grid : claims).map((row) => ({ ...row, seed })))
-  await all('emoji', setup, train, validation, rows, (row) => run(create, train, validation, fit, row), keep)
+  const rows = grid.map((row) => ({ ...row, seed: 1 }))
+  await all('scratch', setup, train, validation, rows, (row) => run(create, train, validation, fit, row))
 }
 
-async function flowerRuns(keep) {
+async function warmRuns() {
+  const { train, validation } = await data.emoji(folder)
+  const setup = { ...emojiNetwork, batchSize: 16, epochs: 5, rate: 0.0005, momentum: 0.9, weightDecay: 2e-4 }
+  const { batchSize, epochs, rate, momentum, weightDecay } = setup
+  const before = { epochs: 8, rate: 0.004 }
+  const fit = {
+    ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.99 }) },
+    schedule: schedules.paper({ base: rate }),
+    augment: emojiAugment,
+  }
+  let start
+  const create = async (seed) => {
+    const model = await GoogLeNet.create({ classes: train.classes.length, ...emojiNetwork, seed })
+    if (start?.seed !== seed) {
+      const optimizer = sgd({ rate: before.rate, momentum, weightDecay })
+      for await (const _ of model.fit(train, {
+        ...fit,
+        ...before,
+        optimizer,
+        schedule: undefined,
+        average: undefined,
+        seed,
+      }));
+      start = { seed, weights: await model.parameters('weights') }
+      await model.dispose()
+      return create(seed)
+    }
+    await model.setParameters('weights', start.weights)
+    return model
+  }
+  const rows = seeds.flatMap((seed) => claims.map((row) => ({ ...row, seed })))
+  await all('warm', { ...setup, before }, train, validation, rows, (row) => run(create, train, validation, fit, row))
+}
+
+async function flowerRuns() {
   const found = await data.flowers(resolve(process.env.GOOGLENET_DATA ?? join(root, '..', 'shared', 'data')))
   if (!found) {
     console.error('flowers5 or the BVLC weights are not there: left out')
     return
   }
   const { train, validation, weights } = found
-  const setup = { inputSize: 224, width: 1, batchSize: 32, epochs: 2, rate: 0.002, momentum: 0.9, weightDecay: 2e-4 }
+  const setup = { inputSize: 224, width: 1, batchSize: 32, epochs: 1, rate: 0.001, momentum: 0.9, weightDecay: 2e-4 }
   const { batchSize, epochs, rate, momentum, weightDecay } = setup
   const create = (seed) => GoogLeNet.load(weights, { classes: train.classes.length, labels: train.classes, seed })
   const fit = {
-    ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.95 }) },
+    ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.9 }) },
     schedule: schedules.paper({ base: rate }),
     augment: 'caffe',
   }
   const rows = claims.map((row) => ({ ...row, seed: 1 }))
-  await all('flowers', setup, train, validation, rows, (row) => run(create, train, validation, fit, row), keep)
+  await all('flowers', setup, train, validation, rows, (row) => run(create, train, validation, fit, row))
 }
 
-async function all(name, setup, train, validation, rows, one, keep) {
+async function all(name, setup, train, validation, rows, one) {
   const sizes = { train: train.length, validation: validation.length, classes: train.classes.length }
   const study = { setup: { ...setup, ...sizes }, machine: machine(), runs: [] }
+  const before = fresh ? [] : ((await read())[name]?.runs ?? [])
   for (const row of rows) {
-    const result = await one(row)
+    const same = (run) => Object.entries(row).every(([key, value]) => run[key] === value)
+    const result = before.find(same) ?? (await one(row))
     study.runs.push(result)
     const { raw, averaged, seconds } = result.epochs.at(-1) ?? {}
     const figures = raw ? `top-1 ${raw.top1}, averaged ${averaged.top1}, ${seconds} s` : result.failure
     console.error(`${name} ${study.runs.length}/${rows.length}: ${JSON.stringify(row)} ${figures}`)
-    await keep(name, study)
+    await mkdir(join(root, 'docs', 'async-sgd'), { recursive: true })
+    await writeFile(results, `${JSON.stringify({ ...(await read()), [name]: study })}\n`)
   }
 }
 
-async function keep(name, study) {
-  await mkdir(join(root, 'docs', 'async-sgd'), { recursive: true })
-  const before = existsSync(results) ? JSON.parse(await readFile(results, 'utf8')) : {}
-  await writeFile(results, `${JSON.stringify({ ...before, [name]: study })}\n`)
+async function read() {
+  return existsSync(results) ? JSON.parse(await readFile(results, 'utf8')) : {}
 }
 
-const wanted = process.argv.slice(2)
+const given = process.argv.slice(2)
+const fresh = given.includes('--fresh')
+const wanted = given.filter((word) => word !== '--fresh')
 const does = (part) => wanted.length === 0 || wanted.includes(part)
-if (does('emoji')) await emojiRuns(keep)
-if (does('flowers')) await flowerRuns(keep)
+if (does('scratch')) await scratchRuns()
+if (does('warm')) await warmRuns()
+if (does('flowers')) await flowerRuns()
 if (does('draw')) await draw(results, join(root, 'docs', 'async-sgd'))
