@@ -19,7 +19,7 @@ static void stop_if(const std::atomic<bool>* cancelled) {
 
 Executor::Executor(Graph graph, const Options& options)
     : graph_(std::move(graph)), options_(options), backend_(backend_named(options.device)) {
-  const gn_device_options device_options{options.threads};
+  const gn_device_options device_options{options.threads, options.exact};
   check(backend_.open(&device_options, &device_));
   try {
     layout_ = std::make_unique<Layout>(graph_, backend_.block(device_));

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the native tests without Node, oneDNN or CMake, and runs them.
-#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat) runs that group alone
+#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, winograd) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
 set -eu
@@ -27,7 +27,7 @@ for set in $sets; do
     compile "$file" "$out/$set-$(basename "$file" .cc).o" "-O3 -ffp-contract=fast -DGOOGLENET_SIMD=$set $isa"
   done
 done
-for name in isa simd pool lrn dropout softmax gradient optim transfer; do
+for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_tiles winograd_weights; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
 for name in threads cores; do compile "native/core/$name.cc" "$out/$name.o" ""; done

@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   if (wanted("lrn")) test::lrn_tests();
   if (wanted("small")) test::small_tests();
   if (wanted("flat")) test::flat_tests();
+  if (wanted("winograd")) test::winograd_tests();
   std::printf("%d passed, %d failed\n", test::passed, test::failed);
   return test::failed ? 1 : 0;
 }

@@ -24,6 +24,10 @@ const Kernels& GOOGLENET_JOIN(kernels_, GOOGLENET_SIMD)() {
       combine,
       update,
       square_sum,
+      kChunkVectors * B,
+      winograd_weights,
+      winograd_input,
+      winograd_output,
       split_rgb,
   };
   return table;

@@ -32,6 +32,8 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 
 GOOGLENET_INLINE int smaller(int a, int b) { return a < b ? a : b; }
 GOOGLENET_INLINE int larger(int a, int b) { return a > b ? a : b; }
+GOOGLENET_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+GOOGLENET_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /** The fate of a gradient: see Kernels. `mask` null: none. */
 GOOGLENET_INLINE void store_gradient(float* diff, Vec value, const float* mask, bool accumulate) {
