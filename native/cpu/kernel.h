@@ -11,7 +11,7 @@
 namespace googlenet::cpu {
 struct Onednn;          // cpu/onednn.h
 class WinogradWeights;  // cpu/winograd_weights.h
-}
+}  // namespace googlenet::cpu
 
 struct gn_device {
   std::shared_ptr<googlenet::ThreadPool> pool;

@@ -12,5 +12,6 @@ Kernel make_winograd(gn_device& device, const gn_step& step);
 /** The kernels themselves, whatever is faster; the step must be one that winograd_can() compute. */
 bool winograd_can(const gn_step& step);
 Kernel make_winograd_data(gn_device& device, const gn_step& step);  // forward, and backward data
+Kernel make_winograd_gradient(gn_device& device, const gn_step& step);
 
 }  // namespace googlenet::cpu

@@ -3,11 +3,11 @@
 //   many tiles   each thread takes whole blocks: transform, then chunk by chunk of outputs products and output
 //   few tiles    all threads transform one V, then divide blocks and chunks: the weights are read once
 #include <algorithm>
-#include <atomic>
 
 #include "core/status.h"
 #include "cpu/scratch.h"
 #include "cpu/simd.h"
+#include "cpu/slots.h"
 #include "cpu/view.h"
 #include "cpu/winograd.h"
 #include "cpu/winograd_tiles.h"
@@ -16,7 +16,7 @@
 namespace googlenet::cpu {
 namespace {
 
-constexpr int64_t kBlockBytes = 300 << 10;  // of V
+constexpr int64_t kBlockBytes = 400 << 10;  // of V: with M within the second-level cache
 constexpr int kFewTiles = 24;               // a thread
 
 class WinogradData : public gn_kernel {
@@ -32,8 +32,7 @@ class WinogradData : public gn_kernel {
         points_(winograd_points(taps_).count * winograd_points(taps_).count),
         few_(WinogradTiles::count(dst_.n, dst_.h, dst_.w) < int64_t(kFewTiles) * pool_.threads()),
         tiles_(taps_, dst_.n, dst_.h, dst_.w, block_count()),
-        weights_(
-            WinogradWeights::shared(device, {step.weights.offset, taps_, src_.span, dst_.span, backward_})) {
+        weights_(WinogradWeights::shared(device, {step.weights.offset, taps_, src_.span, dst_.span, backward_})) {
     implementation = std::string("winograd:") + isa_name(device.isa);
     if (step.accumulate || step.mask.arena != GN_NONE)
       throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
@@ -77,7 +76,7 @@ class WinogradData : public gn_kernel {
   /** As many tiles a block as the budget allows, and blocks a multiple of the threads. */
   int64_t block_count() const {
     const int64_t total = WinogradTiles::count(dst_.n, dst_.h, dst_.w);
-    const int64_t tiles = std::max<int64_t>(8, kBlockBytes / (int64_t(sizeof(float)) * points_ * src_.span));
+    const int64_t tiles = std::max<int64_t>(12, kBlockBytes / (int64_t(sizeof(float)) * points_ * src_.span));
     const int64_t blocks = (total + tiles - 1) / tiles, threads = pool_.threads();
     return few_ ? blocks : (blocks + threads - 1) / threads * threads;
   }
@@ -90,24 +89,13 @@ class WinogradData : public gn_kernel {
   }
   int64_t chunks() const { return (shape_.outputs + kernels_.winograd_chunk - 1) / kernels_.winograd_chunk; }
 
-  /** body(slot, item) for items [0, count), each taken by the next free thread; at most one item a slot at a time. */
-  template <class Body>
-  void take(int64_t count, const Body& body) {
-    std::atomic<int64_t> next{0};
-    const int64_t slots = std::min<int64_t>(count, pool_.threads());
-    pool_.ranges(slots, [&](int64_t slot, int64_t) {
-      for (int64_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < count;) body(slot, item);
-    });
-  }
-
   void run_apart(const gn_bindings& b) {
     const float* src = src_.bind(b);
     float* dst = dst_.bind(b);
-    take(int64_t(tiles_.blocks.size()), [&](int64_t slot, int64_t i) {
+    in_slots(pool_, int64_t(tiles_.blocks.size()), [&](int64_t slot, int64_t i) {
       const WinogradBlock& block = tiles_.blocks[size_t(i)];
       kernels_.winograd_input(shape_, block, src, v(b, slot), 0, int64_t(block.first[4]) * src_.blocks);
-      kernels_.winograd_output(shape_, block, v(b, slot), weights_->data(), bias(b), dst, m(b, slot), 0,
-                               int(chunks()));
+      kernels_.winograd_output(shape_, block, v(b, slot), weights_->data(), bias(b), dst, m(b, slot), 0, int(chunks()));
     });
   }
 
@@ -121,7 +109,7 @@ class WinogradData : public gn_kernel {
       });
     }
     const int64_t blocks = int64_t(tiles_.blocks.size());
-    take(blocks * chunks(), [&](int64_t slot, int64_t item) {
+    in_slots(pool_, blocks * chunks(), [&](int64_t slot, int64_t item) {
       const int64_t i = item % blocks, chunk = item / blocks;
       kernels_.winograd_output(shape_, tiles_.blocks[size_t(i)], v(b, i), weights_->data(), bias(b), dst, m(b, slot),
                                int(chunk), int(chunk + 1));

@@ -19,8 +19,7 @@ WinogradTiles::WinogradTiles(int taps, int images, int h, int w, int64_t blocks)
   for (int c = 0; c < 4; c++)
     for (int y = 0; y < points.count; y++)
       for (int x = 0; x < points.count; x++)
-        has_point_[c][y * points.count + x] =
-            points.used[tile_h[c / 2]] >> y & points.used[tile_w[c % 2]] >> x & 1;
+        has_point_[c][y * points.count + x] = points.used[tile_h[c / 2]] >> y & points.used[tile_w[c % 2]] >> x & 1;
   const int64_t total = count(images, h, w);
   blocks = std::min(blocks, total);
   tiles_.resize(size_t(total));

@@ -27,7 +27,7 @@ for set in $sets; do
     compile "$file" "$out/$set-$(basename "$file" .cc).o" "-O3 -ffp-contract=fast -DGOOGLENET_SIMD=$set $isa"
   done
 done
-for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_tiles winograd_weights; do
+for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles winograd_weights; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
 for name in threads cores; do compile "native/core/$name.cc" "$out/$name.o" ""; done

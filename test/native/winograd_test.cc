@@ -12,10 +12,9 @@ struct Problem {
 };
 
 /** Of the largest value: Winograd's errors spread over a tile, so small values are not more exact than large ones. */
-void close(Bench& b, const gn_tensor& t, const Values& want, double tolerance) {
+void close(const Bench& b, const Values& got, const Values& want, double tolerance) {
   double largest = 1e-30, worst = 0;
   for (const double v : want) largest = std::max(largest, std::fabs(v));
-  const Values got = b.read(t, b.arena);
   for (size_t i = 0; i < want.size(); i++) {
     const double error = std::fabs(got[i] - want[i]) / largest;
     if (!(error <= worst)) worst = error;
@@ -61,7 +60,7 @@ class Case {
       if (p.bias) y[at] += b.parameters[size_t(16 + step.weights.size) + o];
       if (p.relu) y[at] = std::max(y[at], 0.0);
     }
-    close(b, dst, y, tolerance());
+    close(b, b.read(dst, b.arena), y, tolerance());
   }
 
   void backward_data() {
@@ -71,11 +70,44 @@ class Case {
     b.run(googlenet::cpu::make_winograd_data, step, {src}, "winograd:");
     Values dx(size_t(p.n) * p.inputs * p.h * p.w);
     each_product([&](size_t in, size_t out, int o, int i, int k) { dx[in] += dy[out] * weight(b.parameters, o, i, k); });
-    close(b, src, dx, tolerance());
+    close(b, b.read(src, b.arena), dx, tolerance());
+  }
+
+  void backward_weights() {
+    const Values x = b.fill(src), dy = b.fill(dst);
+    step.direction = GN_BACKWARD_WEIGHTS, step.training = 1;
+    step.src = src, step.diff_dst = dst;
+    b.run(googlenet::cpu::make_winograd_gradient, step, {}, "winograd:");
+    std::vector<double> dw(size_t(p.outputs) * p.inputs * p.taps * p.taps), db(size_t(p.outputs));
+    each_product([&](size_t in, size_t out, int o, int i, int k) {
+      dw[(size_t(o) * p.inputs + i) * p.taps * p.taps + k] += x[in] * dy[out];
+    });
+    for (size_t at = 0; at < dy.size(); at++) db[at / (size_t(out_h) * out_w) % p.outputs] += dy[at];
+    std::vector<double> got_w, got_b;
+    bool padding = true;
+    for (int o = 0; o < dst.span; o++) {
+      for (int i = 0; i < src.span; i++)
+        for (int k = 0; k < p.taps * p.taps; k++) {
+          const float value = weight(b.gradients, o, i, k);
+          if (o < p.outputs && i < p.inputs)
+            got_w.push_back(value);
+          else
+            padding &= value == 0;
+        }
+      if (!p.bias) continue;
+      const float value = b.gradients[size_t(step.bias.offset + o)];
+      if (o < p.outputs)
+        got_b.push_back(value);
+      else
+        padding &= value == 0;
+    }
+    check(padding, b.name + ": padding is not 0");
+    close(b, got_w, dw, 3 * tolerance());  // sums over all pixels
+    if (p.bias) close(b, got_b, db, 3e-6);
   }
 
  private:
-  double tolerance() const { return p.taps == 3 ? 3e-6 : 2e-5; }
+  double tolerance() const { return p.taps == 3 ? 3e-6 : 2e-5; }  // of one sum over the window and all inputs
 
   float& weight(std::vector<float>& from, int o, int i, int k) {
     return from[size_t(16 + (int64_t(o) * src.span + i) * p.taps * p.taps + k)];
@@ -107,6 +139,7 @@ class Case {
 void directions(googlenet::Isa isa, const Problem& p) {
   Case(isa, p).forward();
   Case(isa, p).backward_data();
+  Case(isa, p).backward_weights();
 }
 
 }  // namespace

@@ -47,14 +47,15 @@ struct WinogradBlock {
 };
 
 /** A convolution of stride 1 as winograd-*.cc see it. V: transformed tiles [point][row][inputs]; U: transformed weights
- *  [chunk][point][inputs][chunk's outputs]; M: their products for one chunk [point][row][chunk's outputs]. */
+ *  [chunk][point][inputs][chunk's outputs]; M: their products for one chunk [point][row][chunk's outputs]. Backward
+ *  weights: Z: transformed gradients of the outputs [point][row][outputs]; dU [point][inputs][outputs]. */
 struct WinogradShape {
-  int taps;                                   // of the window along one axis, 3 or 5
-  int h, w, out_h, out_w, pad_h, pad_w;       // planes read and written
-  int tile_h[2], tile_w[2];                   // outputs of a full tile and of the last one
-  int inputs, outputs;                        // channels, multiples of B
-  int64_t src_image, dst_image;               // floats from image to image
-  int64_t v_point, m_point;                   // floats from point to point
+  int taps;                              // of the window along one axis, 3 or 5
+  int h, w, out_h, out_w, pad_h, pad_w;  // planes read and written
+  int tile_h[2], tile_w[2];              // outputs of a full tile and of the last one
+  int inputs, outputs;                   // channels, multiples of B
+  int64_t src_image, dst_image;          // floats from image to image
+  int64_t v_point, m_point;              // floats from point to point (backward weights: m_point is Z's)
   bool relu;
 };
 
@@ -102,6 +103,16 @@ struct Kernels {
   /** Multiplies and writes chunks [first, last) of the block's outputs; bias may be null. */
   void (*winograd_output)(const WinogradShape&, const WinogradBlock&, const float* v, const float* u, const float* bias,
                           float* dst, float* m, int first, int last);
+  /** Transforms tiles of diff_dst into Z. Items [first, last) of tile * channel blocks + block. `sums` [tile][outputs]
+   *  receives each tile's sum. */
+  void (*winograd_diff)(const WinogradShape&, const WinogradBlock&, const float* diff_dst, float* z, float* sums,
+                        int64_t first, int64_t last);
+  /** dU += V' Z (`begin`: =) at one point, for chunks [first, last) of the outputs. */
+  void (*winograd_gradient)(const WinogradShape&, const WinogradBlock&, int point, const float* v, const float* z,
+                            float* du, bool begin, int first, int last);
+  /** The gradient of weights (outputs, inputs, taps, taps) from dU. Items [first, last) of output block * inputs + input. */
+  void (*winograd_diff_weights)(int taps, int inputs, int outputs, const float* du, float* gradient, int64_t first,
+                                int64_t last);
 
   /** One row of interleaved R, G, B bytes to a row each of B, G, R minus mean (B, G, R). */
   void (*split_rgb)(const uint8_t* rgb, int64_t pixels, const float mean[3], float* b, float* g, float* r);

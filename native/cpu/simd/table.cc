@@ -28,6 +28,9 @@ const Kernels& GOOGLENET_JOIN(kernels_, GOOGLENET_SIMD)() {
       winograd_weights,
       winograd_input,
       winograd_output,
+      winograd_diff,
+      winograd_gradient,
+      winograd_diff_weights,
       split_rgb,
   };
   return table;

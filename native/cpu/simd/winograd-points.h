@@ -17,11 +17,11 @@ struct WinogradPoints {
 
 // Chosen by the error of sums over 64 channels against f64: of F(4) half that of 0, +-1, +-2 (3 taps), and of the smaller
 // tiles the best subset (decision 0010).
-constexpr WinogradPoints kWinograd3 = {3,
-                                       6,
-                                       {0, 0.70710678118654752, -0.70710678118654752, 1.41421356237309505,
-                                        -1.41421356237309505, 0},
-                                       {0, 0b100110, 0b100111, 0b011111, 0b111111}};
+constexpr WinogradPoints kWinograd3 = {
+    3,
+    6,
+    {0, 0.70710678118654752, -0.70710678118654752, 1.41421356237309505, -1.41421356237309505, 0},
+    {0, 0b100110, 0b100111, 0b011111, 0b111111}};
 constexpr WinogradPoints kWinograd5 = {
     5, 8, {0, 1, -1, 2, -2, 0.5, -0.5, 0}, {0, 0b00011111, 0b11111001, 0b01111111, 0b11111111}};
 
