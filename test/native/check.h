@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -153,8 +154,9 @@ struct Bench {
   float results[8] = {0};
 };
 
-/** All instruction sets of this processor. */
+/** All instruction sets of this processor; of the build with generic vectors, those and the portable one. */
 inline std::vector<googlenet::Isa> isas() {
+  if (std::getenv("GOOGLENET_TEST_WIDE")) return {googlenet::Isa::portable, googlenet::Isa::avx512};
   std::vector<googlenet::Isa> list = {googlenet::Isa::portable};
   if (googlenet::effective_isa() >= googlenet::Isa::avx2) list.push_back(googlenet::Isa::avx2);
   if (googlenet::effective_isa() >= googlenet::Isa::avx512) list.push_back(googlenet::Isa::avx512);

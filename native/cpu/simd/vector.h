@@ -20,7 +20,9 @@
 
 #define GOOGLENET_INLINE static inline __attribute__((always_inline, unused))
 
-#if GOOGLENET_WIDTH == 512
+#ifdef GOOGLENET_VECTOR  // a test's
+#include GOOGLENET_VECTOR
+#elif GOOGLENET_WIDTH == 512
 #include "cpu/simd/vector-avx512.h"
 #elif GOOGLENET_WIDTH == 256
 #include "cpu/simd/vector-avx2.h"
