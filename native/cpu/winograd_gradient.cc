@@ -13,7 +13,7 @@
 namespace googlenet::cpu {
 namespace {
 
-constexpr int kBlockTiles = 128;
+constexpr int kBlockTiles = 96;
 
 class WinogradGradient : public gn_kernel {
  public:

@@ -45,7 +45,7 @@ describe.skipIf(nativeAbsent).each(['best', 'avx2'] as const)(`implementations, 
 
 describe.skipIf(nativeAbsent).each(['best', 'avx2', 'portable'] as const)(`Winograd, %s${nativeSkipReason}`, (isa) => {
   const window = /\/(3x3|5x5)$/
-  const rows = googlenet({ width: 0.25, inputSize: 64, classes: 8 })
+  const rows = googlenet({ width: 0.25, classes: 8 })
 
   test('all windows of 3x3 and 5x5, in all directions, and nothing else', async () => {
     await using native = new NativeProcess(isa)
