@@ -76,12 +76,13 @@ describe('step', () => {
   it('lowers the loss of a batch that is shown again and again', async () => {
     await using one = await GoogLeNet.create({ ...SMALL, dropout: { main: 0, auxiliary: 0 } })
     const fixed = batch(6)
-    const first = await one.step(fixed, { rate: 0.01 })
+    const first = await one.step(fixed, { rate: 0.003 })
     let last = first
-    for (let i = 0; i < 60; i++) last = await one.step(fixed, { optimizer: sgd({ rate: 0.01 }) })
+    // At a rate of 0.01 the loss jumps, and where depends on the last bits.
+    for (let i = 0; i < 90; i++) last = await one.step(fixed, { optimizer: sgd({ rate: 0.003, clip: 2 }) })
     expect(last.loss).toBeLessThan(first.loss / 2)
     expect(Object.keys(last.losses).sort()).toEqual(['loss1/loss1', 'loss2/loss2', 'loss3/loss3'])
-    expect(one.steps).toBe(61)
+    expect(one.steps).toBe(91)
   })
 
   it('takes bytes as RGB, (N,H,W,3)', async () => {
