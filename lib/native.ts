@@ -50,6 +50,8 @@ export interface SessionOptions {
   seed?: number
   /** Subtracted from B, G, R of uint8 input. */
   mean?: readonly [number, number, number]
+  /** Direct convolutions only; default false: Winograd's where they are faster. */
+  exact?: boolean
   /** Keep all values (every blob can be read by run() while training); default false. */
   keepAll?: boolean
 }
@@ -102,7 +104,7 @@ export interface KernelInfo {
   name: string
   direction: 'forward' | 'backward data' | 'backward weights'
   op: string
-  /** For instance 'jit:avx512_core', 'brgemm:avx512_core', 'own:avx2'. */
+  /** For instance 'jit:avx512_core', 'winograd:avx512', 'own:avx2'. */
   implementation: string
   /** Of the whole batch. */
   macs: number

@@ -30,6 +30,11 @@ export function number(text: string): number {
   throw new InvalidArgumentError('expected a number of at least 0.')
 }
 
+/** Of the commands that compute. */
+export function exactOption(): Option {
+  return new Option('--exact', 'direct convolutions only: slower, with the smallest rounding errors')
+}
+
 /** For flags that may be given several times. */
 export function collect(text: string, before: string[] = []): string[] {
   return [...before, text]

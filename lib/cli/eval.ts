@@ -4,10 +4,11 @@ import { ImageFolder } from '../data/dataset.js'
 import type { Crops } from '../model/crops.js'
 import { evaluate } from '../model/evaluate.js'
 import { GoogLeNet } from '../model/model.js'
-import { choice, collect, type GlobalOptions, type Runner, requireFlags } from './arguments.js'
+import { choice, collect, exactOption, type GlobalOptions, type Runner, requireFlags } from './arguments.js'
 import { percent, type Ui } from './ui.js'
 
 interface Options extends GlobalOptions {
+  exact?: boolean
   weights: string[]
   data: string
   labels?: string
@@ -26,6 +27,7 @@ export function addEval(program: Command, run: Runner): void {
     .addOption(choice('--crops <n>', 'views per image', ['1', '10', '144']).default('1'))
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']))
     .option('--strict', 'an image that cannot be decoded is an error')
+    .addOption(exactOption())
     .action((_options, command: Command) => {
       requireFlags(command, 'weights', 'data')
       return run((ui) => evaluation(command.optsWithGlobals<Options>(), ui))
@@ -33,12 +35,13 @@ export function addEval(program: Command, run: Runner): void {
 }
 
 async function evaluation(options: Options, ui: Ui): Promise<void> {
-  const { weights, device, threads, labels, resize, strict } = options
+  const { weights, device, threads, exact, labels, resize, strict } = options
   const { signal } = ui
   const models: GoogLeNet[] = []
   const progress = { stop() {} }
   try {
-    for (const file of weights) models.push(await GoogLeNet.load(file, { device, threads, auxiliary: false, signal }))
+    for (const file of weights)
+      models.push(await GoogLeNet.load(file, { device, threads, exact, auxiliary: false, signal }))
     const names = models[0]!.labels
     const data = labels
       ? await ImageFolder.labelled(options.data, labels, { signal })

@@ -58,6 +58,7 @@ const schema = z.object({
   block: z.enum(['reduced', 'naive']).optional(),
   device: z.string().optional(),
   threads: positive.optional(),
+  exact: z.boolean().default(false),
   seed: count.default(1),
 })
 export type TrainConfig = z.infer<typeof schema>

@@ -9,7 +9,7 @@ import type { Device } from '../device.js'
 import { GoogLeNetError } from '../errors.js'
 import { GoogLeNet } from '../model/model.js'
 import { lastCheckpoint } from '../train/run-folder.js'
-import { choice, collect, number, type Runner, whole } from './arguments.js'
+import { choice, collect, exactOption, number, type Runner, whole } from './arguments.js'
 import {
   AUGMENTATIONS,
   AVERAGES,
@@ -69,6 +69,7 @@ export function addTrain(program: Command, run: Runner): void {
     .option('--input-size <n>', "default: 224, or the model's", whole(1))
     .option('--width <x>', 'multiplies the channels (default: 1)', number)
     .addOption(choice('--block <kind>', 'Inception module (default: reduced)', ['reduced', 'naive']))
+    .addOption(exactOption())
     .option('--strict', 'an image that cannot be decoded is an error')
     .option('--resume <dir>', 'go on with a run, bit for bit')
     .option('--config <file>', 'options as JSON; flags win')
@@ -129,8 +130,8 @@ async function refuseExistingRun(out: string): Promise<void> {
 }
 
 async function openModel(config: TrainConfig, data: ImageFolder, resume: string | undefined, signal: AbortSignal) {
-  const { threads, inputSize, width, block, seed, weights } = config
-  const common = { device: config.device as Device | undefined, threads }
+  const { threads, exact, inputSize, width, block, seed, weights } = config
+  const common = { device: config.device as Device | undefined, threads, exact }
   if (resume) return GoogLeNet.load(lastCheckpoint(resume), { ...common, signal })
   const options = { ...common, inputSize, width, block, seed, classes: data.classes.length, labels: data.classes }
   return weights ? GoogLeNet.load(weights, { ...options, auxiliary: true, signal }) : GoogLeNet.create(options)

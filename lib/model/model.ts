@@ -78,6 +78,8 @@ export class GoogLeNet {
       )
     }
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
+    const { exact = false } = given
+    if (typeof exact !== 'boolean') throw invalid('exact', 'true or false', exact)
     this.options = resolveOptions(given)
     const { classes } = this.options
     this.labels = [...(given.labels ?? [])]
@@ -86,7 +88,8 @@ export class GoogLeNet {
     }
     const layers = googlenet(this.options)
     try {
-      this.#session = new (native().Session)({ layers, threads, device, seed: this.options.seed, mean: IMAGENET_MEAN })
+      const { seed } = this.options
+      this.#session = new (native().Session)({ layers, threads, device, exact, seed, mean: IMAGENET_MEAN })
     } catch (error) {
       throw fromNative(error)
     }

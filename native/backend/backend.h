@@ -152,6 +152,7 @@ typedef struct gn_kernel gn_kernel;
 typedef struct gn_device_options {
   int32_t threads;  // CPU; 0 = all available
   int32_t alone;    // CPU: threads of its own, so that it runs beside other devices instead of taking turns with them
+  int32_t exact;    // CPU: 1 = direct convolutions only, the smallest rounding errors
 } gn_device_options;
 
 typedef struct gn_backend {

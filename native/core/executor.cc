@@ -18,7 +18,7 @@ static void stop_if(const std::atomic<bool>* cancelled) {
 }
 
 static std::shared_ptr<Device> open_device(const Executor::Options& options) {
-  return std::make_shared<Device>(options.device, gn_device_options{options.threads, options.alone});
+  return std::make_shared<Device>(options.device, gn_device_options{options.threads, options.alone, options.exact});
 }
 
 Executor::Executor(Graph graph, const Options& options)

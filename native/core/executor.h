@@ -79,6 +79,7 @@ class Executor {
     uint64_t seed = 0;
     float mean[3] = {104, 117, 123};  // B, G, R
     bool keep_all = false;
+    bool exact = false;
   };
   Executor(Graph graph, const Options& options);
   ~Executor();

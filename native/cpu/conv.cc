@@ -6,6 +6,7 @@
 
 #include "core/status.h"
 #include "cpu/onednn.h"
+#include "cpu/winograd.h"
 
 namespace googlenet::cpu {
 
@@ -263,6 +264,7 @@ class ConvBackwardWeights : public Conv {
 }  // namespace
 
 Kernel make_conv(gn_device& device, const gn_step& step) {
+  if (Kernel winograd = make_winograd(device, step)) return winograd;
   switch (step.direction) {
     case GN_FORWARD: return std::make_unique<ConvForward>(device, step);
     case GN_BACKWARD_DATA: return std::make_unique<ConvBackwardData>(device, step);

@@ -5,6 +5,7 @@
 
 #include "core/status.h"
 #include "cpu/onednn.h"
+#include "cpu/winograd_weights.h"
 
 namespace googlenet::cpu {
 
@@ -48,6 +49,7 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->pool = options->alone ? std::make_shared<ThreadPool>(threads) : ThreadPool::shared(threads);
     made->isa = effective_isa();
     made->block = block_of(made->isa);
+    made->exact = options->exact;
     made->onednn = std::make_shared<Onednn>(*made);
     made->description = std::string("cpu, ") + isa_name(made->isa) + ", " + std::to_string(made->pool->threads()) +
                         " threads, " + libraries();
@@ -117,7 +119,9 @@ gn_status run(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
 gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
   return guarded([&] { kernel->sync(*bindings); });
 }
-int64_t kernel_bytes(const gn_device* device) { return device->onednn->weight_bytes(); }
+int64_t kernel_bytes(const gn_device* device) {
+  return device->onednn->weight_bytes() + WinogradWeights::bytes_held(*device);
+}
 
 const gn_backend kBackend{
     GN_BACKEND_VERSION,

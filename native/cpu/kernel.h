@@ -1,5 +1,6 @@
 // What every CPU kernel is: made from one step, run many times with the arenas bound at each run.
 #pragma once
+#include <list>
 #include <memory>
 #include <string>
 
@@ -8,14 +9,17 @@
 #include "cpu/isa.h"
 
 namespace googlenet::cpu {
-struct Onednn;  // cpu/onednn.h
-}
+struct Onednn;          // cpu/onednn.h
+class WinogradWeights;  // cpu/winograd_weights.h
+}  // namespace googlenet::cpu
 
 struct gn_device {
   std::shared_ptr<googlenet::ThreadPool> pool;
   std::shared_ptr<googlenet::cpu::Onednn> onednn;
+  std::list<std::weak_ptr<googlenet::cpu::WinogradWeights>> winograd_weights;
   googlenet::Isa isa;
-  int block;  // 16 with AVX-512, else 8
+  int block;           // 16 with AVX-512, else 8
+  bool exact = false;  // direct convolutions only
   std::string description;
 };
 

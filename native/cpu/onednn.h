@@ -8,6 +8,7 @@
 #include <oneapi/dnnl/dnnl_threadpool_iface.hpp>
 
 #include "cpu/kernel.h"
+#include "cpu/scratch.h"
 #include "cpu/view.h"
 
 namespace googlenet::cpu {
@@ -79,21 +80,6 @@ inline void* buffer_of(const gn_tensor& tensor, const gn_bindings& bindings) {
 inline float* view_start(const gn_tensor& tensor, const gn_bindings& bindings) {
   return reinterpret_cast<float*>(static_cast<char*>(bindings.arenas[tensor.arena]) + view_offset(tensor));
 }
-
-/** Scratch cut into 64-byte aligned pieces: add() at creation, at() in run(). */
-class Scratch {
- public:
-  int64_t add(int64_t bytes) {
-    const int64_t at = bytes_;
-    bytes_ += (bytes + 63) / 64 * 64;
-    return at;
-  }
-  int64_t bytes() const { return bytes_; }
-  static void* at(const gn_bindings& bindings, int64_t offset) { return static_cast<char*>(bindings.scratch) + offset; }
-
- private:
-  int64_t bytes_ = 0;
-};
 
 dnnl::primitive_attr user_scratchpad();
 

@@ -41,6 +41,7 @@ describe('create', () => {
     ['labels of another number', { classes: 3, labels: ['x'] }, 'INVALID_ARGUMENT', 'labels: expected 3 names'],
     ['a dropout of 1', { dropout: { main: 1 } }, 'INVALID_ARGUMENT', 'dropout.main: expected a number from 0 to 0.99'],
     ['a deterministic that is no boolean', { deterministic: 1 }, 'INVALID_ARGUMENT', 'deterministic: expected true'],
+    ['exact by a word', { exact: 'yes' }, 'INVALID_ARGUMENT', 'exact: expected true or false'],
     ['no threads', { threads: 0 }, 'INVALID_ARGUMENT', 'threads: expected'],
   ])('refuses %s', async (_, options, name, message) => {
     const error = await GoogLeNet.create(options).catch((error: Error) => error)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds the native tests without Node, oneDNN or CMake, and runs them.
-#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store) runs that group alone
+# Builds the native tests without Node, oneDNN or CMake, and runs them: once on every instruction set of this processor,
+# and once with AVX-512's kernels as generic vectors of 16 floats, so that blocks of 16 channels are run on any processor.
+#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, winograd) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
 set -eu
@@ -9,35 +10,43 @@ out=build/native-tests${SANITIZE:+-$SANITIZE}
 mkdir -p "$out"
 flags="-std=c++20 -O2 -g -Wall -Wextra -Werror -Inative -Itest/native -pthread ${SANITIZE:+-fsanitize=$SANITIZE}"
 cxx=${CXX:-g++}
-sets=portable
-if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512"; fi
-objects=
+sets=portable wide=
+if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512" wide=wide; fi
 newest=$(find native/cpu native/core native/backend native/train native/optim test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
+objects=
 compile() { # source, object, flags
   objects="$objects $2"
   if [ -n "$newest" ] || [ "$1" -nt "$2" ]; then $cxx $flags $3 -c "$1" -o "$2"; fi
 }
-for set in $sets; do
-  case $set in
-    avx2) isa="-mavx2 -mfma" ;;
-    avx512) isa="-mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma" ;;
-    *) isa= ;;
+kernels() { # instruction set
+  case $1 in
+    avx2) isa="-DGOOGLENET_SIMD=avx2 -mavx2 -mfma" ;;
+    avx512) isa="-DGOOGLENET_SIMD=avx512 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma" ;;
+    wide) isa="-DGOOGLENET_SIMD=avx512 -DGOOGLENET_VECTOR=\"vector-wide.h\" -Wno-psabi" ;;
+    *) isa=-DGOOGLENET_SIMD=portable ;;
   esac
   for file in native/cpu/simd/*.cc; do
-    compile "$file" "$out/$set-$(basename "$file" .cc).o" "-O3 -ffp-contract=fast -DGOOGLENET_SIMD=$set $isa"
+    compile "$file" "$out/$1-$(basename "$file" .cc).o" "-O3 -ffp-contract=fast $isa"
   done
-done
-for name in isa simd pool lrn dropout softmax gradient optim transfer; do
+}
+for set in $sets; do kernels "$set"; done
+simd=$objects objects=
+if [ -n "$wide" ]; then for set in portable avx2 wide; do kernels "$set"; done; fi
+simd_wide=$objects objects=
+for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
+  winograd_weights; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
 for name in threads cores; do compile "native/core/$name.cc" "$out/$name.o" ""; done
-library=$objects
-objects=
-for file in native/train/local_store.cc native/optim/optimizer.cc native/backend/registry.cc test/native/*_test.cc; do compile "$file" "$out/$(basename "$file" .cc).o" ""; done
-$cxx $flags $objects $library -o "$out/kernels_test"
-objects=
+common=$objects objects=
+for file in native/train/local_store.cc native/optim/optimizer.cc native/backend/registry.cc test/native/*_test.cc; do
+  compile "$file" "$out/$(basename "$file" .cc).o" ""
+done
+$cxx $flags $objects $simd $common -o "$out/kernels_test"
+if [ -n "$wide" ]; then $cxx $flags $objects $simd_wide $common -o "$out/kernels_test_wide"; fi
 compile test/native/speed.cc "$out/speed.o" ""
-$cxx $flags $objects $library -o "$out/speed"
+$cxx $flags "$out/speed.o" $simd $common -o "$out/speed"
 touch "$out/stamp"
 if [ "${1:-}" = speed ]; then exec "$out/speed"; fi
+if [ -n "$wide" ]; then GOOGLENET_TEST_WIDE=1 "$out/kernels_test_wide" "$@"; fi
 exec "$out/kernels_test" "$@"

@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -35,7 +36,6 @@ using Values = std::vector<double>;  // (n, c, h, w), logical
 struct Bench {
   Bench(googlenet::Isa isa, std::string name) : isa(isa), block(googlenet::block_of(isa)), name(std::move(name)) {
     this->name += std::string(" ") + googlenet::isa_name(isa);
-    scratch.resize(1 << 22);
   }
 
   gn_device device(int threads) const {
@@ -94,19 +94,22 @@ struct Bench {
 
   using Make = googlenet::cpu::Kernel (*)(gn_device&, const gn_step&);
 
-  /** Runs the step on 1 to 3 threads; afterwards `arena` holds the result. */
-  void run(Make make, const gn_step& step, const std::vector<gn_tensor>& outputs) {
+  /** Runs the step on 1 to 3 threads; afterwards `arena` and `gradients` hold the result. */
+  void run(Make make, const gn_step& step, const std::vector<gn_tensor>& outputs, const char* kind = "own:") {
     const std::vector<float> before = arena;
-    std::vector<float> first, first_results;
+    std::vector<float> first, first_results, first_gradients;
     for (int threads = 1; threads <= 3; threads++) {
       arena = before;
       gn_device d = device(threads);
       const auto kernel = make(d, step);
-      check(kernel->implementation == std::string("own:") + googlenet::isa_name(isa), name + ": implementation");
-      check(kernel->scratch_bytes <= int64_t(scratch.size() * 4), name + ": scratch");
+      check(kernel->implementation == std::string(kind) + googlenet::isa_name(isa), name + ": implementation");
+      scratch.assign(size_t(kernel->scratch_bytes / 4), std::numeric_limits<float>::quiet_NaN());
+      gradients.assign(parameters.size(), std::numeric_limits<float>::quiet_NaN());
+      kernel->sync(bindings());
       kernel->run(bindings());
-      if (threads == 1) first = arena, first_results.assign(results, results + 8);
+      if (threads == 1) first = arena, first_results.assign(results, results + 8), first_gradients = gradients;
       check(!std::memcmp(first.data(), arena.data(), arena.size() * 4) &&
+                !std::memcmp(first_gradients.data(), gradients.data(), gradients.size() * 4) &&
                 !std::memcmp(first_results.data(), results, sizeof results),
             name + ": " + std::to_string(threads) + " threads give other bits");
     }
@@ -123,10 +126,11 @@ struct Bench {
   gn_bindings bindings() {
     gn_bindings b{};
     b.arenas[GN_ACTIVATIONS] = arena.data();
+    b.parameters = parameters.data(), b.gradients = gradients.data();
     b.scratch = scratch.data();
     b.labels = labels.data();
     b.results = results;
-    b.seed = 0x123456789abcdefull, b.step = 7;
+    b.seed = 0x123456789abcdefull, b.step = 7, b.version = 1;
     return b;
   }
 
@@ -145,13 +149,14 @@ struct Bench {
   googlenet::Isa isa;
   int block;
   std::string name;
-  std::vector<float> arena, scratch;
+  std::vector<float> arena, scratch, parameters, gradients;
   std::vector<int32_t> labels;
   float results[8] = {0};
 };
 
-/** All instruction sets of this processor. */
+/** All instruction sets of this processor; of the build with generic vectors, those and the portable one. */
 inline std::vector<googlenet::Isa> isas() {
+  if (std::getenv("GOOGLENET_TEST_WIDE")) return {googlenet::Isa::portable, googlenet::Isa::avx512};
   std::vector<googlenet::Isa> list = {googlenet::Isa::portable};
   if (googlenet::effective_isa() >= googlenet::Isa::avx2) list.push_back(googlenet::Isa::avx2);
   if (googlenet::effective_isa() >= googlenet::Isa::avx512) list.push_back(googlenet::Isa::avx512);
@@ -172,6 +177,7 @@ void lrn_tests();
 void small_tests();  // dropout, softmax, loss, mask, sum
 void flat_tests();   // optimisers, transfer
 void store_tests();  // parameter store
+void winograd_tests();
 void thread_tests();
 
 }  // namespace test

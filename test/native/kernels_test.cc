@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   if (wanted("small")) test::small_tests();
   if (wanted("flat")) test::flat_tests();
   if (wanted("store")) test::store_tests();
+  if (wanted("winograd")) test::winograd_tests();
   std::printf("%d passed, %d failed\n", test::passed, test::failed);
   return test::failed ? 1 : 0;
 }

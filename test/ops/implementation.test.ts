@@ -17,6 +17,7 @@ test('slow names are told apart', () => {
     'brg_matmul:avx512_core',
     'brgemm:avx2',
     'brgconv:avx512_core',
+    'winograd:avx2',
     'own:portable',
   ]) {
     expect(name).not.toMatch(slow)
@@ -39,4 +40,28 @@ describe.skipIf(nativeAbsent).each(['best', 'avx2'] as const)(`implementations, 
     const named = kernels.map(({ name, direction, implementation }) => `${name} ${direction}: ${implementation}`)
     expect(named.filter((line) => slow.test(line.split(': ')[1]!))).toEqual([])
   })
+})
+
+describe.skipIf(nativeAbsent).each(['best', 'avx2', 'portable'] as const)(`Winograd, %s${nativeSkipReason}`, (isa) => {
+  const window = /\/(3x3|5x5)$/
+  const rows = googlenet({ width: 0.25, classes: 8 })
+
+  test('all windows of 3x3 and 5x5, in all directions, and nothing else', async () => {
+    await using native = new NativeProcess(isa)
+    const kernels = (await native.profile({ rows, batch: 2, training: true })).kernels.filter(({ op }) => op === 'conv')
+    const byWinograd = kernels.filter(({ implementation }) => implementation.startsWith('winograd:'))
+    expect(byWinograd.length).toBe(3 * (1 + 2 * 9))
+    expect(byWinograd).toEqual(kernels.filter(({ name }) => window.test(name)))
+  })
+})
+
+test.skipIf(nativeAbsent)(`exact: no Winograd${nativeSkipReason}`, async () => {
+  await using native = new NativeProcess()
+  const { kernels } = await native.profile({
+    rows: googlenet({ auxiliary: false, inputSize: 64 }),
+    batch: 1,
+    training: false,
+    options: { exact: true },
+  })
+  expect(kernels.filter(({ implementation }) => implementation.startsWith('winograd:'))).toEqual([])
 })

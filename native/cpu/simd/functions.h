@@ -23,6 +23,22 @@ void lrn_across_backward(const LrnShape&, const float* src, const float* diff_ds
 void lrn_within_forward(const LrnShape&, const float* src, float* dst, int first, int last);
 void lrn_within_backward(const LrnShape&, const float* src, const float* diff_dst, float* diff_src, const float* mask,
                          bool accumulate, float* scratch);
+// winograd-weights.cc
+void winograd_weights(int taps, int inputs, int outputs, bool backward, const float* weights, float* u, int64_t first,
+                      int64_t last);
+void winograd_diff_weights(int taps, int inputs, int outputs, const float* du, float* gradient, int64_t first,
+                           int64_t last);
+// winograd-input.cc
+void winograd_input(const WinogradShape&, const WinogradBlock&, const float* src, float* v, int64_t first,
+                    int64_t last);
+void winograd_diff(const WinogradShape&, const WinogradBlock&, const float* diff_dst, float* z, float* sums,
+                   int64_t first, int64_t last);
+// winograd-output.cc
+void winograd_output(const WinogradShape&, const WinogradBlock&, const float* v, const float* u, const float* bias,
+                     float* dst, float* m, int first, int last);
+// winograd-gradient.cc
+void winograd_gradient(const WinogradShape&, const WinogradBlock&, int point, const float* v, const float* z, float* du,
+                       bool begin, int first, int last);
 // flat.cc
 void combine(float* diff, const float* other, const float* mask, int64_t count);
 double square_sum(const float* values, int64_t count);

@@ -37,6 +37,35 @@ struct UpdateFactors {
   float rate, momentum, decay, scale, squares_decay, epsilon, average_share;
 };
 
+/** A tile of a plane's outputs: its image and its first row and column. */
+struct WinogradTile {
+  int32_t image;
+  int16_t y, x;
+};
+
+/** Tiles worked on together, by class: 2 * (lower than a full tile) + (narrower). Where classes differ in points, a point
+ *  has fewer rows than the block has tiles: tile t of class c is row t - skip[c][point]. Point: row of points * points
+ *  along one axis + column. */
+struct WinogradBlock {
+  const WinogradTile* tiles;
+  int32_t first[5];  // class c is tiles [first[c], first[c + 1])
+  int32_t rows[64];
+  int32_t skip[4][64];
+};
+
+/** A convolution of stride 1 as winograd-*.cc see it. V: transformed tiles [point][row][inputs]; U: transformed weights
+ *  [chunk][point][inputs][chunk's outputs]; M: their products for one chunk [point][row][chunk's outputs]. Backward
+ *  weights: Z: transformed gradients of the outputs [point][row][outputs]; dU [point][inputs][outputs]. */
+struct WinogradShape {
+  int taps;                              // of the window along one axis, 3 or 5
+  int h, w, out_h, out_w, pad_h, pad_w;  // planes read and written
+  int tile_h[2], tile_w[2];              // outputs of a full tile and of the last one
+  int inputs, outputs;                   // channels, multiples of B
+  int64_t src_image, dst_image;          // floats from image to image
+  int64_t v_point, m_point;              // floats from point to point (backward weights: m_point is Z's)
+  bool relu;
+};
+
 /** A computed gradient is put into diff_src by += or =, then zeroed where mask <= 0 (null: no mask). */
 struct Kernels {
   const char* name;  // "own:avx512"
@@ -69,6 +98,29 @@ struct Kernels {
   void (*scale_add)(float* dst, const float* src, int64_t count, float keep, float scale);
   /** f64, the same bits on every instruction set. */
   double (*square_sum)(const float* values, int64_t count);
+
+  /** Channels of a chunk of outputs: the width of winograd_output's products. The last chunk may be narrower. */
+  int winograd_chunk;
+  /** Transforms weights (outputs, inputs, taps, taps), or for `backward` (inputs, outputs, ...) rotated by 180 degrees, into
+   *  U. Items [first, last) of chunk * inputs + input. */
+  void (*winograd_weights)(int taps, int inputs, int outputs, bool backward, const float* weights, float* u,
+                           int64_t first, int64_t last);
+  /** Transforms tiles of src into V. Items [first, last) of tile * channel blocks + block. */
+  void (*winograd_input)(const WinogradShape&, const WinogradBlock&, const float* src, float* v, int64_t first,
+                         int64_t last);
+  /** Multiplies and writes chunks [first, last) of the block's outputs; bias may be null. */
+  void (*winograd_output)(const WinogradShape&, const WinogradBlock&, const float* v, const float* u, const float* bias,
+                          float* dst, float* m, int first, int last);
+  /** Transforms tiles of diff_dst into Z. Items [first, last) of tile * channel blocks + block. `sums` [tile][outputs]
+   *  receives each tile's sum. */
+  void (*winograd_diff)(const WinogradShape&, const WinogradBlock&, const float* diff_dst, float* z, float* sums,
+                        int64_t first, int64_t last);
+  /** dU += V' Z (`begin`: =) at one point, for chunks [first, last) of the outputs. */
+  void (*winograd_gradient)(const WinogradShape&, const WinogradBlock&, int point, const float* v, const float* z,
+                            float* du, bool begin, int first, int last);
+  /** The gradient of weights (outputs, inputs, taps, taps) from dU. Items [first, last) of output block * inputs + input. */
+  void (*winograd_diff_weights)(int taps, int inputs, int outputs, const float* du, float* gradient, int64_t first,
+                                int64_t last);
 
   /** One row of interleaved R, G, B bytes to a row each of B, G, R minus mean (B, G, R). */
   void (*split_rgb)(const uint8_t* rgb, int64_t pixels, const float mean[3], float* b, float* g, float* r);

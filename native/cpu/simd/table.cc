@@ -25,6 +25,13 @@ const Kernels& GOOGLENET_JOIN(kernels_, GOOGLENET_SIMD)() {
       update,
       scale_add,
       square_sum,
+      kChunkVectors * B,
+      winograd_weights,
+      winograd_input,
+      winograd_output,
+      winograd_diff,
+      winograd_gradient,
+      winograd_diff_weights,
       split_rgb,
   };
   return table;

@@ -5,6 +5,7 @@
 namespace googlenet::cpu::GOOGLENET_SIMD {
 
 constexpr int B = 8;
+constexpr int kProductRows = 6, kChunkVectors = 2;  // of 16 registers 12 accumulate, 2 hold weights, 1 an input
 typedef __m256 Vec;
 struct Mask {
   __m256 bits;

@@ -20,7 +20,9 @@
 
 #define GOOGLENET_INLINE static inline __attribute__((always_inline, unused))
 
-#if GOOGLENET_WIDTH == 512
+#ifdef GOOGLENET_VECTOR  // a test's
+#include GOOGLENET_VECTOR
+#elif GOOGLENET_WIDTH == 512
 #include "cpu/simd/vector-avx512.h"
 #elif GOOGLENET_WIDTH == 256
 #include "cpu/simd/vector-avx2.h"
@@ -32,6 +34,8 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 
 GOOGLENET_INLINE int smaller(int a, int b) { return a < b ? a : b; }
 GOOGLENET_INLINE int larger(int a, int b) { return a > b ? a : b; }
+GOOGLENET_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+GOOGLENET_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /** The fate of a gradient: see Kernels. `mask` null: none. */
 GOOGLENET_INLINE void store_gradient(float* diff, Vec value, const float* mask, bool accumulate) {

@@ -1,0 +1,49 @@
+#include "cpu/winograd_weights.h"
+
+#include <cstdlib>
+#include <new>
+
+#include "cpu/simd.h"
+#include "cpu/winograd_tiles.h"
+
+namespace googlenet::cpu {
+
+void WinogradWeights::Free::operator()(float* data) const { std::free(data); }
+
+WinogradWeights::WinogradWeights(gn_device& device, const Key& key)
+    : device_(device),
+      key_(key),
+      floats_(int64_t(key.inputs) * key.outputs * winograd_points(key.taps).count * winograd_points(key.taps).count),
+      data_(static_cast<float*>(std::aligned_alloc(64, size_t(floats_) * sizeof(float)))) {
+  if (!data_) throw std::bad_alloc();
+}
+
+std::shared_ptr<WinogradWeights> WinogradWeights::shared(gn_device& device, const Key& key) {
+  auto& copies = device.winograd_weights;
+  copies.remove_if([](const auto& copy) { return copy.expired(); });
+  for (const auto& copy : copies)
+    if (const auto held = copy.lock(); held->key_ == key) return held;
+  auto made = std::make_shared<WinogradWeights>(device, key);
+  copies.push_back(made);
+  return made;
+}
+
+int64_t WinogradWeights::bytes_held(const gn_device& device) {
+  int64_t bytes = 0;
+  for (const auto& copy : device.winograd_weights)
+    if (const auto held = copy.lock()) bytes += held->floats_ * int64_t(sizeof(float));
+  return bytes;
+}
+
+void WinogradWeights::refresh(const gn_bindings& bindings) {
+  const float* source = bindings.parameters + key_.offset;
+  if (version_ == bindings.version && source_ == source) return;
+  const Kernels& simd = kernels(device_.isa);
+  const int64_t chunks = (key_.outputs + simd.winograd_chunk - 1) / simd.winograd_chunk;
+  device_.pool->ranges(chunks * key_.inputs, [&](int64_t first, int64_t last) {
+    simd.winograd_weights(key_.taps, key_.inputs, key_.outputs, key_.backward, source, data_.get(), first, last);
+  });
+  source_ = source, version_ = bindings.version;
+}
+
+}  // namespace googlenet::cpu

@@ -1,0 +1,38 @@
+// Weights in Winograd's points, made from the plain masters when those have changed and shared by all kernels that read
+// the same parameter in the same direction.
+#pragma once
+#include <memory>
+
+#include "cpu/kernel.h"
+
+namespace googlenet::cpu {
+
+class WinogradWeights {
+ public:
+  /** Of the kernel that reads them: backward data swaps inputs and outputs and rotates the window. */
+  struct Key {
+    int64_t offset;  // of the parameter
+    int taps, inputs, outputs;
+    bool backward;
+    bool operator==(const Key&) const = default;
+  };
+  static std::shared_ptr<WinogradWeights> shared(gn_device& device, const Key& key);
+  static int64_t bytes_held(const gn_device& device);
+
+  WinogradWeights(gn_device& device, const Key& key);
+  void refresh(const gn_bindings& bindings);
+  const float* data() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(float* data) const;
+  };
+  const gn_device& device_;
+  const Key key_;
+  const int64_t floats_;
+  std::unique_ptr<float, Free> data_;
+  const float* source_ = nullptr;
+  uint64_t version_ = 0;
+};
+
+}  // namespace googlenet::cpu

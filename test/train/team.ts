@@ -1,0 +1,78 @@
+/** What the tests of workers share: a drawn data set, a small model, and workers that are slow, watched or broken. */
+import { join } from 'node:path'
+import { type EpochEvent, type FitEvent, type FitOptions, GoogLeNet, ImageFolder, sgd } from '../../lib/index.js'
+import type { MakeWorker } from '../../lib/train/make-runner.js'
+import { train } from '../../lib/train/trainer.js'
+import type { Worker } from '../../lib/train/worker.js'
+import { drawPictures, temporaryFolder } from './pictures.js'
+
+export const SMALL = { classes: 3, inputSize: 48, width: 0.125, threads: 1, seed: 5 } as const
+export const OPTIONS = {
+  batchSize: 4,
+  augment: 'caffe',
+  optimizer: sgd({ rate: 0.003 }),
+  epochs: 1,
+} satisfies FitOptions
+
+/** 48 pictures to train on, 12 to validate with, of three classes, in a folder that remove() deletes. */
+export async function openData() {
+  const folder = await temporaryFolder()
+  await drawPictures(join(folder.path, 'train'), 3, 16)
+  await drawPictures(join(folder.path, 'val'), 3, 4, 2)
+  const data = await ImageFolder.open(join(folder.path, 'train'))
+  const validation = await ImageFolder.open(join(folder.path, 'val'))
+  return { ...folder, data, validation }
+}
+export type TestData = Awaited<ReturnType<typeof openData>>
+
+export async function all(events: AsyncIterable<FitEvent>): Promise<FitEvent[]> {
+  const list: FitEvent[] = []
+  for await (const event of events) list.push(event)
+  return list
+}
+export const epochsOf = (events: readonly FitEvent[]) =>
+  events.filter((event): event is EpochEvent => event.type === 'epoch')
+
+export async function stateOf(
+  model: GoogLeNet,
+  sets: readonly ('weights' | 'momentum' | 'average')[] = ['weights', 'momentum'],
+) {
+  const values: Record<string, Float32Array> = {}
+  for (const set of sets) for (const [name, { data }] of await model.parameters(set)) values[`${set}/${name}`] = data
+  return values
+}
+
+/** Trains a fresh model; its weights, and what was reported. */
+export async function trained({ data }: TestData, options: FitOptions, makeWorker?: MakeWorker, create: object = {}) {
+  await using model = await GoogLeNet.create({ ...SMALL, ...create })
+  const events = await all(train(model, data, { ...OPTIONS, ...options }, makeWorker))
+  return { state: await stateOf(model), events, last: epochsOf(events).at(-1)!, steps: model.steps }
+}
+
+/** Wraps the real workers of this process. */
+export function wrapped(wrap: (worker: Worker, index: number) => Partial<Worker>): MakeWorker {
+  return (model, threads, index) => {
+    const worker = model.worker({ threads })
+    const own: Worker = {
+      compute: (batch, options) => worker.compute(batch, options),
+      push: (options) => worker.push(options),
+      discard: () => worker.discard(),
+      flush: (options) => worker.flush(options),
+      dispose: () => worker.dispose(),
+    }
+    return { ...own, ...wrap(worker, index) }
+  }
+}
+export const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+/** Workers that take a while between fetch and push. */
+export const slowed = (ms: (index: number) => number, pushed: (index: number, staleness: number) => void = () => {}) =>
+  wrapped((worker, index) => ({
+    compute: async (batch, { push, ...options }) => {
+      const computed = await worker.compute(batch, options)
+      await pause(ms(index))
+      if (!push) return computed
+      const result = await worker.push(push)
+      pushed(index, result.staleness)
+      return { ...computed, pushed: result }
+    },
+  }))

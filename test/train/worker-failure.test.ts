@@ -1,0 +1,124 @@
+/** What goes wrong with workers: broken ones, aborted and disposed runs, foreign logs, wrong options; and what they hold. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type FitOptions, GoogLeNet, sgd } from '../../lib/index.js'
+import { all, epochsOf, OPTIONS, openData, pause, SMALL, type TestData, trained, wrapped } from './team.js'
+
+let folder: TestData
+beforeAll(async () => {
+  folder = await openData()
+})
+afterAll(() => folder.remove())
+
+describe('failure', () => {
+  const failing = (call: number) => {
+    let calls = 0
+    return wrapped((worker) => ({
+      compute: (batch, options) => {
+        if (calls++ === call) throw new Error('injected')
+        return worker.compute(batch, options)
+      },
+    }))
+  }
+
+  it.each([{}, { sync: true }])('ends the run with its error, %o', async (options) => {
+    await expect(trained(folder, { workers: 3, ...options }, failing(4))).rejects.toThrow('injected')
+  })
+
+  it('the last worker cannot be dropped', async () => {
+    const broken = wrapped(() => ({ compute: () => Promise.reject(new Error('injected')) }))
+    await expect(trained(folder, { workers: 2, onWorkerError: 'drop' }, broken)).rejects.toThrow('injected')
+  })
+
+  it('a loss that is not finite ends the run, whatever the option', async () => {
+    const optimizer = sgd({ rate: 1e30, clip: 0 })
+    await expect(trained(folder, { workers: 2, onWorkerError: 'drop', optimizer })).rejects.toMatchObject({
+      code: 'GOOGLENET_ERR_NOT_FINITE',
+    })
+  })
+
+  it('disposing of the model ends it with DISPOSED, at any moment', async () => {
+    for (const ms of [0, 5, 20, 60]) {
+      const model = await GoogLeNet.create(SMALL)
+      const run = all(model.fit(folder.data, { ...OPTIONS, workers: 3, epochs: 50 }))
+      run.catch(() => {})
+      await pause(ms)
+      await model.dispose()
+      await expect(run).rejects.toMatchObject({ code: 'GOOGLENET_ERR_DISPOSED' })
+    }
+  })
+
+  it('leaving the loop stops the workers; the model stays usable', async () => {
+    await using model = await GoogLeNet.create(SMALL)
+    for await (const event of model.fit(folder.data, { ...OPTIONS, workers: 2, epochs: 100 }))
+      if (event.type === 'step') break
+    const { steps } = model
+    await pause(50)
+    expect(model.steps).toBe(steps)
+    expect(await model.evaluate(folder.validation)).toMatchObject({ images: 12 })
+  })
+
+  it('the model can be evaluated while its workers push', async () => {
+    await using model = await GoogLeNet.create(SMALL)
+    const run = all(model.fit(folder.data, { ...OPTIONS, workers: 2, epochs: 2 }))
+    for (let i = 0; i < 3; i++) expect(await model.evaluate(folder.validation)).toMatchObject({ images: 12 })
+    expect(epochsOf(await run)).toHaveLength(2)
+  })
+
+  it('refuses a log of another run, and what is no log', async () => {
+    const record = join(folder.path, 'log.jsonl')
+    await trained(folder, { workers: 2, record })
+    await expect(trained(folder, { workers: 2, record })).rejects.toThrow(
+      'record: expected a file that does not exist yet',
+    )
+    await expect(trained(folder, { workers: 3, replay: record })).rejects.toThrow(
+      'recorded with workers 2, this run has 3',
+    )
+    await expect(trained(folder, { workers: 2, epochs: 2, replay: record })).rejects.toThrow(
+      'the log ends before the run does',
+    )
+    const lines = (await readFile(record, 'utf8')).split('\n')
+    await writeFile(record, [lines[0], '{"worker":0}', ...lines.slice(2)].join('\n'))
+    await expect(trained(folder, { workers: 2, replay: record })).rejects.toMatchObject({
+      code: 'GOOGLENET_ERR_INVALID_FILE',
+    })
+    await expect(trained(folder, { workers: 2, replay: join(folder.path, 'none') })).rejects.toMatchObject({
+      code: 'GOOGLENET_ERR_FILE_NOT_FOUND',
+    })
+  })
+})
+
+it('memory() counts the workers, and is what it was when they are gone', async () => {
+  await using model = await GoogLeNet.create(SMALL)
+  const images = new Float32Array(4 * 3 * 48 * 48)
+  await model.step({ images, labels: [0, 1, 2, 0] }, { rate: 0 })
+  const before = model.memory()
+  expect(before.workers).toBe(0)
+  const worker = model.worker()
+  const local = { rate: 0, frozen: [] }
+  await worker.compute({ images, labels: [0, 1, 2, 0] }, { fetch: true, step: 0, local })
+  const during = model.memory()
+  // Weights, gradients, activations; no momentum.
+  expect(during.workers).toBeGreaterThan(before.total - before.parameters)
+  expect(during.workers).toBeLessThan(before.total)
+  expect(during.total).toBe(before.total + during.workers)
+  await worker.dispose()
+  expect(model.memory()).toEqual(before)
+})
+
+describe('bad options', () => {
+  it.each<[FitOptions, string]>([
+    [{ sync: true }, "workers: expected a number of workers, which 'sync' is about"],
+    [{ workers: 0 }, 'workers: expected an integer from 1'],
+    [{ workers: 2, sync: true, staleness: 'scale' }, 'staleness: expected nothing, since workers in step'],
+    [{ workers: 2, backupWorkers: 1 }, "backupWorkers: expected nothing without 'sync'"],
+    [{ workers: 2, sync: true, backupWorkers: 2 }, 'backupWorkers: expected an integer from 0 to 1'],
+    [{ workers: 2, softsync: 3 }, 'softsync: expected an integer from 1 to 2'],
+    [{ workers: 2, staleness: 'double' as never }, "staleness: expected 'none' or 'scale'"],
+    [{ workers: 2, record: 'a', replay: 'b' }, "record: expected nothing beside 'replay'"],
+  ])('%o', async (options, message) => {
+    await using model = await GoogLeNet.create(SMALL)
+    expect(() => model.fit(folder.data, options)).toThrow(message)
+  })
+})
