@@ -10,6 +10,9 @@
 namespace googlenet::cuda {
 namespace {
 
+enum class Way { fused, plain, packed };
+constexpr const char* kWays[] = {"fused", "plain", "packed"};
+
 constexpr int64_t kInPlace = 64 << 10, kPacked = 256 << 20;  // bytes of workspace
 
 /** Scratch cut into pieces: add() at creation, at() in run(). */
@@ -70,25 +73,18 @@ class Conv {
   Conv(gn_device& device, const gn_step& step) : device_(device), step_(step), src_(source(step)), dst_(output(step)) {
     if (step.accumulate || step.mask.arena != GN_NONE)
       throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
-    if (take(convolution_of(step, false), true, kInPlace)) {
-      way_ = "fused";
-    } else if (take(convolution_of(step, false), false, kInPlace)) {
-      way_ = "plain";
-    } else if (take(convolution_of(step, true), false, kPacked)) {
-      way_ = "packed";
-      if (is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * int64_t(sizeof(float)));
-      if (is_slice(dst_)) dst_at_ = scratch_.add(pixels(dst_) * dst_.span * int64_t(sizeof(float)));
-    } else {
+    if (!take(Way::fused) && !take(Way::plain) && !take(Way::packed))
       throw Failure(Code::UNSUPPORTED, std::string("cuDNN ") + cudnn().version + " cannot run layer '" + step.name +
                                            "': " + plan_->reason());
-    }
-    fused_ = way_[0] == 'f';
+    const bool packed = way_ == Way::packed;
+    if (packed && is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * int64_t(sizeof(float)));
+    if (packed && is_slice(dst_)) dst_at_ = scratch_.add(pixels(dst_) * dst_.span * int64_t(sizeof(float)));
     workspace_at_ = scratch_.add(plan_->workspace());
     if (sums_bias()) bias_at_ = scratch_.add(bias_scratch(pixels(dst_), dst_.span));
   }
 
   std::string implementation() const {
-    return "cudnn:" + std::to_string(plan_->engine()) + " " + way_ + ", workspace " +
+    return "cudnn:" + std::to_string(plan_->engine()) + " " + kWays[int(way_)] + ", workspace " +
            std::to_string(plan_->workspace());
   }
   int64_t scratch_bytes() const { return scratch_.bytes(); }
@@ -103,7 +99,7 @@ class Conv {
     const float* bias = step_.bias.offset < 0 ? nullptr : b.parameters + step_.bias.offset;
     float* w = (weights ? b.gradients : b.parameters) + step_.weights.offset;
     plan_->run(*device_.target, {x.data, w, y.data, bias, Scratch::at(b, workspace_at_)});
-    if (forward && !fused_ && (bias || step_.attributes.relu || dst_at_ >= 0))
+    if (forward && way_ != Way::fused && (bias || step_.attributes.relu || dst_at_ >= 0))
       add_bias(device_, dst, y, bias, step_.attributes.relu, pixels(dst_), dst_.span);
     if (data && src_at_ >= 0) copy(device_, src, x, pixels(src_), src_.span);
     if (sums_bias())
@@ -114,8 +110,11 @@ class Conv {
   }
 
  private:
-  bool take(const Convolution& convolution, bool fused, int64_t most_workspace) {
-    plan_ = std::make_unique<ConvPlan>(*device_.target, convolution, fused, Precision::f32, most_workspace);
+  bool take(Way way) {
+    const bool packed = way == Way::packed;
+    way_ = way;
+    plan_ = std::make_unique<ConvPlan>(*device_.target, convolution_of(step_, packed), way == Way::fused,
+                                       packed ? kPacked : kInPlace);
     return bool(*plan_);
   }
   bool sums_bias() const { return step_.direction == GN_BACKWARD_WEIGHTS && step_.bias.offset >= 0; }
@@ -128,8 +127,7 @@ class Conv {
   const gn_tensor src_, dst_;
   std::unique_ptr<ConvPlan> plan_;
   Scratch scratch_;
-  const char* way_ = "";
-  bool fused_ = false;
+  Way way_ = Way::fused;
   int64_t src_at_ = -1, dst_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
 };
 

@@ -159,27 +159,24 @@ static std::vector<T> get(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_
   return values;
 }
 
-/** Engines that give other bits on another run, or fewer of them than was asked for, are left out. */
-static bool acceptable(cudnnBackendDescriptor_t engine, Precision precision) {
+/** Engines that give other bits on another run, or fewer of them than f32 has, are left out. */
+static bool acceptable(cudnnBackendDescriptor_t engine) {
   for (const auto note : get<cudnnBackendNumericalNote_t>(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
                                                           CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT)) {
     switch (note) {
       case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+      case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+      case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
       case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
       case CUDNN_NUMERICAL_NOTE_FFT:
       case CUDNN_NUMERICAL_NOTE_WINOGRAD: return false;
-      case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
-      case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
-        if (precision == Precision::f32) return false;
-        break;
       default: break;
     }
   }
   return true;
 }
 
-ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fused, Precision precision,
-                   int64_t most_workspace) {
+ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace) {
   const std::vector<Descriptor> operations = operations_of(convolution, fused, ids_);
   std::vector<cudnnBackendDescriptor_t> raw;
   for (const Descriptor& operation : operations) raw.push_back(operation.raw());
@@ -205,20 +202,19 @@ ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fu
                                       kMost, &count, slots.data()),
           "asking for engines");
     for (int64_t i = 0; i < std::min(count, kMost); i++)
-      if (try_engine(target, configurations[i], precision, most_workspace)) return;
+      if (try_engine(target, configurations[i], most_workspace)) return;
   }
   if (reason_.empty()) reason_ = "no engine is deterministic and exact";
 }
 
-bool ConvPlan::try_engine(const Target& target, const Descriptor& configuration, Precision precision,
-                          int64_t most_workspace) {
+bool ConvPlan::try_engine(const Target& target, Descriptor& configuration, int64_t most_workspace) {
   Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   cudnnBackendDescriptor_t slot = engine.raw();
   int64_t one = 0;
   check(cudnn().BackendGetAttribute(configuration.raw(), CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
                                     &one, &slot),
         "asking for an engine");
-  if (!acceptable(slot, precision)) return false;
+  if (!acceptable(slot)) return false;
   auto plan = std::make_unique<Descriptor>(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   target.describe_plan(*plan);
   plan->set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
@@ -229,6 +225,7 @@ bool ConvPlan::try_engine(const Target& target, const Descriptor& configuration,
     return false;
   }
   plan_ = std::move(plan);
+  configuration_ = std::make_unique<Descriptor>(std::move(configuration));
   workspace_ = bytes;
   engine_ = get<int64_t>(slot, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1).at(0);
   return true;

@@ -18,10 +18,6 @@ class Descriptor {
  public:
   explicit Descriptor(cudnnBackendDescriptorType_t type);
   Descriptor(Descriptor&& other) noexcept : raw_(other.raw_) { other.raw_ = nullptr; }
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(raw_, other.raw_);
-    return *this;
-  }
   ~Descriptor();
 
   void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count, const void* values);
@@ -75,9 +71,6 @@ struct Convolution {
   bool bias, relu;  // forward
 };
 
-/** Numerical demands on engines. All must be deterministic. */
-enum class Precision { f32, tf32 };
-
 /** What a run of a convolution binds; a plan uses those that its graph has. */
 struct Operands {
   void *src, *weights, *dst;
@@ -94,8 +87,7 @@ class ConvPlan {
    * to engines that copy channel slices into workspace; these go to engines compiled at run time, which work in place.
    * `most_workspace` is what tells them apart.
    */
-  ConvPlan(const Target& target, const Convolution& convolution, bool fused, Precision precision,
-           int64_t most_workspace);
+  ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace);
 
   explicit operator bool() const { return plan_ != nullptr; }
   const std::string& reason() const { return reason_; }
@@ -104,9 +96,9 @@ class ConvPlan {
   void run(const Target& target, const Operands& operands) const;
 
  private:
-  bool try_engine(const Target& target, const Descriptor& configuration, Precision precision, int64_t most_workspace);
+  bool try_engine(const Target& target, Descriptor& configuration, int64_t most_workspace);
 
-  std::unique_ptr<Descriptor> plan_;
+  std::unique_ptr<Descriptor> configuration_, plan_;  // it is not documented that a plan outlives its configuration
   std::vector<int64_t> ids_;  // of the tensors that a run binds
   std::string reason_;
   int64_t workspace_ = 0, engine_ = -1;
