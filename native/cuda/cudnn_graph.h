@@ -99,7 +99,7 @@ class ConvPlan {
   bool try_engine(const Target& target, Descriptor& configuration, int64_t most_workspace);
 
   std::unique_ptr<Descriptor> configuration_, plan_;  // it is not documented that a plan outlives its configuration
-  std::vector<int64_t> ids_;  // of the tensors that a run binds
+  std::vector<int64_t> ids_;                          // of the tensors that a run binds
   std::string reason_;
   int64_t workspace_ = 0, engine_ = -1;
 };

@@ -50,7 +50,7 @@ describe('create', () => {
 
   it("'auto' says why it is the processor", async () => {
     expect(model.device).toBe('cpu')
-    expect(model.deviceReason).toContain('no CUDA')
+    expect(model.deviceReason).toContain('no GPU has been seen')
   })
 
   it('has the default options of the paper and BVLC', async () => {
