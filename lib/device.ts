@@ -1,23 +1,24 @@
 /**
- * Which device computes, and why: 'cuda' throws when it cannot be had, 'auto' falls back once and says the reason,
- * nothing ever falls back silently. Also the facts about devices that `devices()` and `googlenet doctor` report.
+ * Which device computes, and why: 'cuda' throws when it cannot be had, with what is missing; nothing ever falls back
+ * silently. Also the facts about devices that `devices()` and `googlenet doctor` report.
  */
+import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import { GoogLeNetError } from './errors.js'
-import { type NativeModule, native } from './native.js'
+import { type CudaDevice, type NativeModule, native } from './native.js'
 import { invalid } from './options.js'
 
-export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
+export type Device = 'auto' | 'cpu' | CudaDevice
 
 export interface DeviceChoice {
-  device: 'cpu'
-  /** Why this device: what was asked for and, after a fallback, what was missing. */
+  device: 'cpu' | CudaDevice
+  /** Why this device: what was asked for, or what speaks against another. */
   deviceReason: string
 }
 export interface DeviceInfo {
   device: 'cpu' | 'cuda'
   available: boolean
-  /** Processor and kernels, or why the device cannot be used. */
+  /** Processor and kernels, the GPU and its libraries, or why the device cannot be used. */
   description: string
   /** Widest instruction set the kernels use. */
   isa?: 'avx512' | 'avx2' | 'portable'
@@ -25,31 +26,57 @@ export interface DeviceInfo {
   threads?: number
 }
 
-const NO_CUDA = 'this version of googlenet has no CUDA backend'
+/** The CUDA backend has been proved on a simulated device only, so it is taken by name and never by default. */
+const AUTO = "'auto' is the processor as long as no GPU has been seen to run the CUDA backend"
 
 /** @throws GOOGLENET_ERR_DEVICE_UNAVAILABLE, GOOGLENET_ERR_INVALID_ARGUMENT */
 export function chooseDevice(wanted: Device = 'auto'): DeviceChoice {
   if (wanted === 'cpu') return { device: 'cpu', deviceReason: 'asked for' }
-  if (wanted === 'auto') return { device: 'cpu', deviceReason: `no CUDA device: ${NO_CUDA}` }
-  if (!/^cuda(:\d+)?$/.test(wanted)) throw invalid('device', "'auto', 'cpu', 'cuda' or 'cuda:N'", wanted)
-  throw new GoogLeNetError(
-    'GOOGLENET_ERR_DEVICE_UNAVAILABLE',
-    `device '${wanted}' is not available: ${NO_CUDA}. Use device 'cpu', or 'auto' to fall back to it`,
-  )
+  if (wanted === 'auto') return { device: 'cpu', deviceReason: AUTO }
+  if (!/^cuda(:\d{1,3})?$/.test(wanted)) throw invalid('device', "'auto', 'cpu', 'cuda' or 'cuda:N'", wanted)
+  try {
+    native().probe(wanted)
+  } catch (cause) {
+    throw new GoogLeNetError(
+      'GOOGLENET_ERR_DEVICE_UNAVAILABLE',
+      `device '${wanted}' is not available: ${(cause as Error).message}. Use device 'cpu' meanwhile`,
+      { cause },
+    )
+  }
+  return { device: wanted, deviceReason: 'asked for' }
 }
 
 /** All devices this package knows, whether they can be used or not. */
 export function devices(): DeviceInfo[] {
-  const { isa, threads } = probe(native())
+  const { isa, threads } = facts(native())
   const description = cpus()[0]?.model.trim() || process.arch
   return [
     { device: 'cpu', available: true, description, isa, threads },
-    { device: 'cuda', available: false, description: NO_CUDA },
+    { device: 'cuda', ...tryCuda() },
   ]
 }
 
+/** In a process of its own: a broken driver or cuDNN may end it. */
+function tryCuda(): Pick<DeviceInfo, 'available' | 'description'> {
+  const script = `
+    const { native } = await import(${JSON.stringify(new URL('native.js', import.meta.url).href)})
+    try { console.log(JSON.stringify({ available: true, description: native().probe('cuda') })) }
+    catch (error) { console.log(JSON.stringify({ available: false, description: error.message })) }`
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  try {
+    return JSON.parse(child.stdout)
+  } catch {
+    const end = child.signal ?? child.error?.message ?? `exit code ${child.status}`
+    const words = child.stderr?.trim().split('\n').at(-1)
+    return { available: false, description: `opening it ended the process (${end})${words ? `: ${words}` : ''}` }
+  }
+}
+
 /** The processor's facts are those of a session, so the smallest one is asked. */
-function probe({ Session }: NativeModule) {
+function facts({ Session }: NativeModule) {
   const session = new Session({
     layers: [
       { op: 'input', name: 'data', channels: 1, height: 1, width: 1 },

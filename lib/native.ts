@@ -41,11 +41,13 @@ export interface ParameterInfo {
   rateFactor: number
   decayFactor: number
 }
+/** A GPU; 'cuda' is 'cuda:0'. */
+export type CudaDevice = 'cuda' | `cuda:${number}`
 export interface SessionOptions {
   layers: readonly LayerRow[]
   /** CPU threads; 0 = all that affinity and cgroup quota allow. */
   threads?: number
-  device?: 'cpu'
+  device?: 'cpu' | CudaDevice
   /** Dropout key. */
   seed?: number
   /** Subtracted from B, G, R of uint8 input. */
@@ -262,6 +264,8 @@ export interface NativeModule {
   /** One image through the augmentation, for tests and for predict(): RGB (H,W,3) -> (3,size,size) f32. */
   augment(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Float32Array
   availableCores(): number
+  /** Opens a device and closes it: what it is. Throws DEVICE_UNAVAILABLE with what is missing and how to mend it. */
+  probe(device: 'cpu' | CudaDevice): string
 }
 
 const require = createRequire(import.meta.url)

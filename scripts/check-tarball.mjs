@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const maxBytes = 40e6
 const needed = ['package.json', 'LICENSE', 'CMakeLists.txt', 'scripts/build.mjs', 'dist/index.js', 'dist/index.d.ts']
-const allowed = /^(dist|prebuilds|native|cmake)\/|^scripts\/(build|generate-errors)\.mjs$|^[^/]+$/
+const allowed = /^(dist|prebuilds|native|cmake)\/|^scripts\/(build|build-cuda|generate-errors)\.mjs$|^[^/]+$/
 const forbidden = /(^|\/)(binding\.gyp|\.npmrc|node_modules|package-lock\.json)|\.(test\.js|tsbuildinfo)$/
 
 const npm = process.env.npm_execpath

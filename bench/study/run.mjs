@@ -111,14 +111,8 @@ async function warmRuns() {
     const model = await GoogLeNet.create({ classes: train.classes.length, ...emojiNetwork, seed })
     if (start?.seed !== seed) {
       const optimizer = sgd({ rate: before.rate, momentum, weightDecay })
-      for await (const _ of model.fit(train, {
-        ...fit,
-        ...before,
-        optimizer,
-        schedule: undefined,
-        average: undefined,
-        seed,
-      }));
+      const alone = { batchSize, augment: emojiAugment, optimizer, epochs: before.epochs, seed }
+      for await (const _ of model.fit(train, alone));
       start = { seed, weights: await model.parameters('weights') }
       await model.dispose()
       return create(seed)

@@ -7,7 +7,7 @@ import type { Optimizer } from '../train/optimizer.js'
 import type { NetworkOptions } from './googlenet.js'
 
 export interface CreateOptions extends NetworkOptions {
-  /** Default 'auto'. 'cuda' throws when there is none; 'auto' falls back, see `deviceReason`. */
+  /** Default 'auto', the processor: see `deviceReason`. 'cuda' throws when there is none, with what is missing. */
   device?: Device
   /** Default 'f32', the only one the processor computes in. */
   precision?: 'f32' | 'bf16'

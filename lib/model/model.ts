@@ -10,6 +10,7 @@ import { fromNative, GoogLeNetError } from '../errors.js'
 import { cancellable, DisposeGuard } from '../lifetime.js'
 import {
   type AverageOptions,
+  type CudaDevice,
   type KernelInfo,
   type LayerInfo,
   type NativeSession,
@@ -57,7 +58,7 @@ import { type Summary, shapeAtInference, summarize } from './summary.js'
 
 export class GoogLeNet {
   readonly options: Readonly<ModelOptions>
-  readonly device: 'cpu'
+  readonly device: 'cpu' | CudaDevice
   readonly deviceReason: string
   readonly threads: number
   /** Names of the classes, empty when they have none. */

@@ -1,6 +1,7 @@
 // The addon's names. Each class and function says more in its own file; lib/native.ts types them all.
 #include <napi.h>
 
+#include "addon/convert.h"
 #include "addon/pipeline.h"
 #include "addon/replica.h"
 #include "addon/session.h"
@@ -17,6 +18,13 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("libraries", Napi::String::New(env, backend_named("cpu").libraries()));
   exports.Set("availableCores", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 return Napi::Number::New(info.Env(), available_cores());
+              }));
+  exports.Set("probe", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+                try {
+                  return Napi::String::New(info.Env(), probe(to_string(info[0], "device")));
+                } catch (const Failure& failure) {
+                  throw to_js_error(info.Env(), failure);
+                }
               }));
   const auto process = env.Global().Get("process").As<Napi::Object>();
   const auto at_exit = Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Worker::stop_all(info.Env()); });

@@ -9,7 +9,8 @@
 //
 // Memory that `allocate` gave is the device's: the engine computes addresses in it and reads and writes it through
 // `upload` and `download` alone. What a device is asked to do happens in the order of the calls; it may happen later
-// than the call returns, except for what fills host memory (download, export_tensor, square_sum).
+// than the call returns, except for what fills host memory (download, export_tensor, square_sum) and for update and
+// scale_add, whose memory several devices share in turns.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -153,6 +154,7 @@ typedef struct gn_device_options {
   int32_t threads;  // CPU; 0 = all available
   int32_t alone;    // CPU: threads of its own, so that it runs beside other devices instead of taking turns with them
   int32_t exact;    // CPU: 1 = direct convolutions only, the smallest rounding errors
+  int32_t index;    // GPUs, from 0
 } gn_device_options;
 
 typedef struct gn_backend {

@@ -1,14 +1,60 @@
 #include "backend/registry.h"
 
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <mutex>
+
 #include "core/status.h"
 
 extern "C" const gn_backend* googlenet_cpu_backend();
 
 namespace googlenet {
 
-const gn_backend& backend_named(const std::string& name) {
-  if (name == "cpu") return *googlenet_cpu_backend();
-  throw Failure(Code::DEVICE_UNAVAILABLE, "device '" + name + "' is not part of this build; it has: cpu");
+static const gn_backend& open_cuda() {
+  Dl_info self{};
+  dladdr(reinterpret_cast<const void*>(&open_cuda), &self);
+  std::error_code error;
+  const std::filesystem::path file =
+      std::filesystem::absolute(self.dli_fname, error).parent_path() / "googlenet_cuda.so";
+  if (!std::filesystem::exists(file, error))
+    throw Failure(Code::DEVICE_UNAVAILABLE, "the CUDA backend is not built: there is no " + file.string() +
+                                                ". In a checkout run: npm run build:cuda");
+  void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    throw Failure(Code::DEVICE_UNAVAILABLE, "the CUDA backend could not be loaded: " + std::string(dlerror()));
+  const auto entry = reinterpret_cast<const gn_backend* (*)()>(dlsym(library, "googlenet_cuda_backend"));
+  if (!entry || entry()->version != GN_BACKEND_VERSION)
+    throw Failure(Code::DEVICE_UNAVAILABLE, file.string() +
+                                                " is of another version of googlenet. Build it again: "
+                                                "npm run build:cuda");
+  return *entry();
+}
+
+const gn_backend& backend_named(const std::string& device) {
+  if (device == "cpu") return *googlenet_cpu_backend();
+  if (device != "cuda" && !device.starts_with("cuda:"))
+    throw Failure(Code::DEVICE_UNAVAILABLE, "there is no device '" + device + "', only cpu, cuda and cuda:N");
+  static std::mutex mutex;
+  static const gn_backend* cuda = nullptr;
+  const std::lock_guard lock(mutex);
+  if (!cuda) cuda = &open_cuda();
+  return *cuda;
+}
+
+int device_index(const std::string& device) {
+  const size_t colon = device.find(':');
+  return colon == std::string::npos ? 0 : std::stoi(device.substr(colon + 1));
+}
+
+std::string probe(const std::string& name) {
+  const gn_backend& backend = backend_named(name);
+  const gn_device_options options{0, 0, 0, device_index(name)};
+  gn_device* device = nullptr;
+  check(backend.open(&options, &device));
+  const std::string description = backend.describe(device);
+  backend.close(device);
+  return description;
 }
 
 void check(const gn_status& status) {

@@ -1,4 +1,5 @@
-// The backends of this build, by name.
+// The backends, by the name of a device: 'cpu', 'cuda' or 'cuda:N'. The CPU's is linked in; CUDA's is a library of its
+// own beside this one, opened when it is first asked for.
 #pragma once
 #include <string>
 
@@ -6,8 +7,13 @@
 
 namespace googlenet {
 
-/** Throws DEVICE_UNAVAILABLE listing what this build has. */
-const gn_backend& backend_named(const std::string& name);
+/** Throws DEVICE_UNAVAILABLE with what is missing and how to mend it. */
+const gn_backend& backend_named(const std::string& device);
+/** N of 'cuda:N', else 0. */
+int device_index(const std::string& device);
+
+/** Opens the device and closes it again: its description. Throws DEVICE_UNAVAILABLE. */
+std::string probe(const std::string& device);
 
 /** Turns a status from across the seam into a Failure. */
 void check(const gn_status& status);

@@ -18,7 +18,8 @@ static void stop_if(const std::atomic<bool>* cancelled) {
 }
 
 static std::shared_ptr<Device> open_device(const Executor::Options& options) {
-  return std::make_shared<Device>(options.device, gn_device_options{options.threads, options.alone, options.exact});
+  const gn_device_options device{options.threads, options.alone, options.exact, device_index(options.device)};
+  return std::make_shared<Device>(options.device, device);
 }
 
 Executor::Executor(Graph graph, const Options& options)
@@ -181,6 +182,7 @@ RunResult Executor::run(const RunRequest& request) {
   for (const int node : p.plan.request.input_gradients)
     result.input_gradients[graph_.nodes[node].row.name] = export_host(p.plan.gradient(node), node);
   result.losses = losses(p);
+  check(backend_.finish(device_));  // whoever takes the store next may write what is read here
   return result;
 }
 

@@ -8,10 +8,10 @@ namespace googlenet {
 
 struct Philox {
   uint32_t key0, key1;
-  explicit Philox(uint64_t seed) : key0(uint32_t(seed)), key1(uint32_t(seed >> 32)) {}
+  constexpr explicit Philox(uint64_t seed) : key0(uint32_t(seed)), key1(uint32_t(seed >> 32)) {}
 
   /** Four independent 32-bit words for the 128-bit counter (a, b, c, d). */
-  std::array<uint32_t, 4> operator()(uint32_t a, uint32_t b, uint32_t c, uint32_t d) const {
+  constexpr std::array<uint32_t, 4> operator()(uint32_t a, uint32_t b, uint32_t c, uint32_t d) const {
     uint32_t k0 = key0, k1 = key1;
     for (int round = 0; round < 10; round++) {
       const uint64_t p = uint64_t(0xD2511F53u) * a, q = uint64_t(0xCD9E8D57u) * c;
@@ -23,7 +23,7 @@ struct Philox {
   }
 
   /** [0, 1) with 24 bits, exact in f32. */
-  static float uniform(uint32_t word) { return float(word >> 8) * (1.0f / 16777216.0f); }
+  static constexpr float uniform(uint32_t word) { return float(word >> 8) * (1.0f / 16777216.0f); }
 };
 
 }  // namespace googlenet

@@ -36,7 +36,7 @@ describe('create', () => {
     ['an unknown block', { block: 'dense' }, 'INVALID_ARGUMENT', "block: expected 'reduced' or 'naive', got 'dense'"],
     ['an unknown device', { device: 'tpu' }, 'INVALID_ARGUMENT', 'device: expected'],
     ['cuda', { device: 'cuda' }, 'DEVICE_UNAVAILABLE', "Use device 'cpu'"],
-    ['cuda by number', { device: 'cuda:1' }, 'DEVICE_UNAVAILABLE', 'no CUDA backend'],
+    ['cuda by number', { device: 'cuda:1' }, 'DEVICE_UNAVAILABLE', "device 'cuda:1' is not available: "],
     ['bf16', { precision: 'bf16' }, 'UNSUPPORTED', "use 'f32'"],
     ['labels of another number', { classes: 3, labels: ['x'] }, 'INVALID_ARGUMENT', 'labels: expected 3 names'],
     ['a dropout of 1', { dropout: { main: 1 } }, 'INVALID_ARGUMENT', 'dropout.main: expected a number from 0 to 0.99'],
@@ -51,7 +51,7 @@ describe('create', () => {
 
   it("'auto' says why it is the processor", async () => {
     expect(model.device).toBe('cpu')
-    expect(model.deviceReason).toContain('no CUDA')
+    expect(model.deviceReason).toContain('no GPU has been seen')
   })
 
   it('has the default options of the paper and BVLC', async () => {

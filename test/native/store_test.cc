@@ -60,7 +60,7 @@ using googlenet::Pushed;
 
 constexpr int64_t kFloats = 300001;  // several shards, the last one odd
 
-std::shared_ptr<Device> device() { return std::make_shared<Device>("cpu", gn_device_options{1, 0, 0}); }
+std::shared_ptr<Device> device() { return std::make_shared<Device>("cpu", gn_device_options{1, 0, 0, 0}); }
 
 /** An update that adds 1 to every weight: all weights then equal the number of updates. */
 Push counting(const std::vector<float>& gradient) {

@@ -1,80 +1,13 @@
 /**
- * Every case natively, under each instruction set and once with direct convolutions only, against the float64 reference: blobs, losses, and the gradients of
- * inputs and parameters; in a plan that reuses memory and in one that keeps all blobs.
+ * Every case natively, under each instruction set and once with direct convolutions only, against the float64
+ * reference; see parity.ts.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ReferenceResult } from '../reference/network.js'
-import { rowsOf } from '../reference/network.js'
-import type { Case } from './case.js'
 import { cases } from './cases.js'
-import { relativeError } from './compare.js'
 import { lrnAfterConcat } from './networks.js'
-import { decidedProblem, makeProblem, type Problem, sinksOf, solve } from './problem.js'
-import {
-  type IsaName,
-  isaEnvironments,
-  NativeProcess,
-  type NativeRunResult,
-  nativeAbsent,
-  nativeSkipReason,
-} from './process.js'
-
-/**
- * f32 rounds to 6e-8. A sum of k products in any order is off by about sqrt(k) times that, 2e-6 for the longest here
- * (7x7 windows, 1,000 images' positions in a weight's gradient), and some layers on, by a few times more. A wrong
- * border, divisor or mask shows at 1e-2 and above.
- */
-const exactTolerance = 1e-5
-/** Winograd's transforms lose a few times more, most with windows of 5x5 (decision 0010). */
-const defaultTolerance = 3e-5
-
-interface Solved {
-  problem: Problem
-  training: ReferenceResult
-  inference: ReferenceResult
-}
-const solved = new Map<string, Solved>()
-
-function solveCase(entry: Case): Solved {
-  let result = solved.get(entry.name)
-  if (!result) {
-    const { problem, expected } = decidedProblem(entry)
-    result = { problem, training: expected, inference: solve(problem, false) }
-    solved.set(entry.name, result)
-  }
-  return result
-}
-
-const layersOf = (rows: Problem['rows'], training: boolean) =>
-  rowsOf(rows, training).flatMap(({ op, name }) => (op === 'input' ? [] : [name]))
-
-function expectBlobs(actual: NativeRunResult, expected: ReferenceResult, names: string[], tolerance: number): void {
-  for (const name of names) {
-    const { shape, data } = expected.blobs[name]!
-    expect(actual.outputs[name]!.shape, name).toEqual(shape)
-    expect(relativeError(actual.outputs[name]!.data, data), name).toBeLessThan(tolerance)
-  }
-}
-
-function expectGradients(
-  actual: NativeRunResult,
-  expected: ReferenceResult,
-  problem: Problem,
-  tolerance: number,
-): void {
-  expect(Object.keys(actual.parameterGradients).sort()).toEqual(Object.keys(problem.parameters).sort())
-  for (const [name, data] of Object.entries(expected.parameterGradients)) {
-    expect(relativeError(actual.parameterGradients[name]!.data, data), `gradient of ${name}`).toBeLessThan(tolerance)
-  }
-  for (const name of problem.inputGradients) {
-    const error = relativeError(actual.inputGradients[name]!.data, expected.blobGradients[name]!.data)
-    expect(error, `gradient of ${name}`).toBeLessThan(tolerance)
-  }
-  for (const [name, { loss, correct }] of Object.entries(expected.losses)) {
-    expect(Math.abs(actual.losses[name]!.loss - loss) / loss, name).toBeLessThan(tolerance)
-    expect(actual.losses[name]!.correct, name).toBe(correct)
-  }
-}
+import { expectParity, solveCase } from './parity.js'
+import { makeProblem } from './problem.js'
+import { type IsaName, isaEnvironments, NativeProcess, nativeAbsent, nativeSkipReason } from './process.js'
 
 const ways = [
   ...(Object.keys(isaEnvironments) as IsaName[]).map((isa) => ({ isa, exact: false })),
@@ -90,33 +23,7 @@ describe.skipIf(nativeAbsent).each(ways as { isa: IsaName; exact: boolean }[])(
     })
     afterAll(() => native[Symbol.asyncDispose]())
 
-    test.each(cases)('$name', async (entry) => {
-      const { problem, training, inference } = solveCase(entry)
-      const tolerance = entry.tolerance ?? (exact ? exactTolerance : defaultTolerance)
-      const { rows, parameters, inputs, labels, gradients, inputGradients } = problem
-      const request = { rows, parameters, inputs, options: { exact }, ...(labels.length > 0 && { labels }) }
-      const backward = { training: true, gradients, inputGradients }
-
-      const ends = sinksOf(rows, false).map(({ name }) => name)
-      expectBlobs(await native.run({ ...request, training: false, outputs: ends }), inference, ends, tolerance)
-      const all = layersOf(rows, false)
-      expectBlobs(await native.run({ ...request, training: false, outputs: all }), inference, all, tolerance)
-
-      const trainingEnds = sinksOf(rows, true).map(({ name }) => name)
-      const lean = await native.run({ ...request, ...backward, outputs: trainingEnds })
-      expectBlobs(lean, training, trainingEnds, tolerance)
-      expectGradients(lean, training, problem, tolerance)
-
-      const trainingAll = layersOf(rows, true)
-      const kept = await native.run({
-        ...request,
-        ...backward,
-        outputs: trainingAll,
-        options: { exact, keepAll: true },
-      })
-      expectBlobs(kept, training, trainingAll, tolerance)
-      expectGradients(kept, training, problem, tolerance)
-    })
+    test.each(cases)('$name', (entry) => expectParity(native, entry, { exact }))
 
     test('channels that are not contiguous are refused where their neighbourhood matters', async () => {
       const rows = lrnAfterConcat(13, 6)

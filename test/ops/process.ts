@@ -1,4 +1,4 @@
-/** A child process that runs networks natively under given instruction sets; see child.mjs. */
+/** A child process that runs networks natively under given instruction sets or on another device; see child.mjs. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -33,6 +33,12 @@ export type IsaName = keyof typeof isaEnvironments
 
 type Options = Omit<SessionOptions, 'layers'>
 
+/** Where a process computes: its environment, and options that all its sessions get. */
+export interface Place {
+  env: Record<string, string>
+  options?: Options
+}
+
 export interface NativeRun extends RunRequest {
   rows: readonly LayerRow[]
   /** Absent: as they are in the session. */
@@ -64,11 +70,11 @@ export interface NativeTraining {
 }
 
 export class NativeProcess {
-  readonly #isa: IsaName
+  readonly #place: Place
   #child: ChildProcess | undefined
 
-  constructor(isa: IsaName = 'best') {
-    this.#isa = isa
+  constructor(place: IsaName | Place = 'best') {
+    this.#place = typeof place === 'string' ? { env: isaEnvironments[place] } : place
   }
 
   run(request: NativeRun): Promise<NativeRunResult> {
@@ -100,7 +106,7 @@ export class NativeProcess {
   #living(): ChildProcess {
     if (this.#child) return this.#child
     const child = fork(path('child.mjs'), {
-      env: { ...process.env, ...isaEnvironments[this.#isa] },
+      env: { ...process.env, ...this.#place.env },
       execArgv: [],
       serialization: 'advanced',
     })
@@ -111,7 +117,7 @@ export class NativeProcess {
     return child
   }
 
-  #ask<T>(action: string, request: object): Promise<T> {
+  #ask<T>(action: string, request: { options?: Options }): Promise<T> {
     const child = this.#living()
     return new Promise((resolve, reject) => {
       const ended = (code: number | null, signal: string | null) =>
@@ -122,7 +128,7 @@ export class NativeProcess {
         if ('error' in message) reject(new Error(message.error))
         else resolve(message.result)
       })
-      child.send({ action, request })
+      child.send({ action, request: { ...request, options: { ...this.#place.options, ...request.options } } })
     })
   }
 }

@@ -1,0 +1,144 @@
+// Convolutions and fully connected layers by cuDNN, on channel slices of wide buffers. A fully connected layer is a
+// convolution whose window is its whole source. Three ways, the first that cuDNN has an engine for is taken:
+//   fused   everything in one graph, on the slices;
+//   plain   the convolution alone on the slices, the rest in a pass of our own;
+//   packed  slices are copied to dense scratch and back, the rest in the same pass.
+// A plan on slices that wants more workspace than kInPlace copies them itself, and is refused.
+#include "core/status.h"
+#include "cuda/conv_kernels.h"
+
+namespace googlenet::cuda {
+namespace {
+
+enum class Way { fused, plain, packed };
+constexpr const char* kWays[] = {"fused", "plain", "packed"};
+
+constexpr int64_t kInPlace = 64 << 10, kPacked = 256 << 20;  // bytes of workspace
+
+/** Scratch cut into pieces: add() at creation, at() in run(). */
+class Scratch {
+ public:
+  int64_t add(int64_t bytes) {
+    const int64_t at = bytes_;
+    bytes_ += (bytes + 255) / 256 * 256;
+    return at;
+  }
+  int64_t bytes() const { return bytes_; }
+  static float* at(const gn_bindings& b, int64_t offset) {
+    return reinterpret_cast<float*>(static_cast<char*>(b.scratch) + offset);
+  }
+
+ private:
+  int64_t bytes_ = 0;
+};
+
+Tensor tensor_of(const gn_tensor& t, bool packed) {
+  const int64_t pitch = packed ? t.span : t.channels;
+  return {{t.n, t.span, t.h, t.w}, {t.h * t.w * pitch, 1, t.w * pitch, pitch}};
+}
+bool is_slice(const gn_tensor& t) { return t.span != t.channels; }
+
+/** The source (or its gradient) and the output (or its gradient) of a step. */
+const gn_tensor& source(const gn_step& s) { return s.direction == GN_BACKWARD_DATA ? s.diff_src : s.src; }
+const gn_tensor& output(const gn_step& s) { return s.direction == GN_FORWARD ? s.dst : s.diff_dst; }
+
+Convolution convolution_of(const gn_step& step, bool packed) {
+  const gn_attributes& a = step.attributes;
+  const gn_tensor &src = source(step), &dst = output(step);
+  const bool forward = step.direction == GN_FORWARD;
+  Convolution c{step.direction,
+                tensor_of(src, packed),
+                {},
+                tensor_of(dst, packed),
+                {1, 1},
+                {1, 1},
+                {0, 0},
+                forward && step.bias.offset >= 0,
+                forward && a.relu};
+  int64_t h = src.h, w = src.w, columns = src.span;
+  if (step.op == GN_CONV) {
+    h = a.kernel_h, w = a.kernel_w;
+    c.stride = {a.stride_h, a.stride_w}, c.dilation = {a.dilation_h, a.dilation_w}, c.pad = {a.pad_h, a.pad_w};
+  } else if (packed || !is_slice(src)) {  // one row of floats an image
+    columns *= h * w, h = w = 1;
+    c.src = {{src.n, columns, 1, 1}, {columns, 1, columns, columns}};
+  }
+  c.weights = {{dst.span, columns, h, w}, {columns * h * w, 1, columns * w, columns}};
+  return c;
+}
+
+/** A convolution ready to run: the plan, and the passes around it. */
+class Conv {
+ public:
+  Conv(gn_device& device, const gn_step& step) : device_(device), step_(step), src_(source(step)), dst_(output(step)) {
+    if (step.accumulate || step.mask.arena != GN_NONE)
+      throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
+    if (!take(Way::fused) && !take(Way::plain) && !take(Way::packed))
+      throw Failure(Code::UNSUPPORTED, std::string("cuDNN ") + cudnn().version + " cannot run layer '" + step.name +
+                                           "': " + plan_->reason());
+    const bool packed = way_ == Way::packed;
+    if (packed && is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * int64_t(sizeof(float)));
+    if (packed && is_slice(dst_)) dst_at_ = scratch_.add(pixels(dst_) * dst_.span * int64_t(sizeof(float)));
+    workspace_at_ = scratch_.add(plan_->workspace());
+    if (sums_bias()) bias_at_ = scratch_.add(bias_scratch(pixels(dst_), dst_.span));
+  }
+
+  std::string implementation() const {
+    return "cudnn:" + std::to_string(plan_->engine()) + " " + kWays[int(way_)] + ", workspace " +
+           std::to_string(plan_->workspace());
+  }
+  int64_t scratch_bytes() const { return scratch_.bytes(); }
+
+  void run(const gn_bindings& b) const {
+    const View src = bind(src_, b), dst = bind(dst_, b);
+    const View x = dense(src, src_at_, src_.span, b), y = dense(dst, dst_at_, dst_.span, b);
+    const bool forward = step_.direction == GN_FORWARD, data = step_.direction == GN_BACKWARD_DATA;
+    const bool weights = step_.direction == GN_BACKWARD_WEIGHTS;
+    if (src_at_ >= 0 && !data) copy(device_, x, src, pixels(src_), src_.span);
+    if (dst_at_ >= 0 && !forward) copy(device_, y, dst, pixels(dst_), dst_.span);
+    const float* bias = step_.bias.offset < 0 ? nullptr : b.parameters + step_.bias.offset;
+    float* w = (weights ? b.gradients : b.parameters) + step_.weights.offset;
+    plan_->run(*device_.target, {x.data, w, y.data, bias, Scratch::at(b, workspace_at_)});
+    if (forward && way_ != Way::fused && (bias || step_.attributes.relu || dst_at_ >= 0))
+      add_bias(device_, dst, y, bias, step_.attributes.relu, pixels(dst_), dst_.span);
+    if (data && src_at_ >= 0) copy(device_, src, x, pixels(src_), src_.span);
+    if (sums_bias())
+      bias_gradient(device_, dst, b.gradients + step_.bias.offset, pixels(dst_), dst_.span, Scratch::at(b, bias_at_));
+    if (weights && step_.attributes.groups > 1)
+      clear_off_blocks(device_, w, int64_t(step_.attributes.kernel_h) * step_.attributes.kernel_w, src_.span, dst_.c,
+                       src_.c, step_.attributes.groups);
+  }
+
+ private:
+  bool take(Way way) {
+    const bool packed = way == Way::packed;
+    way_ = way;
+    plan_ = std::make_unique<ConvPlan>(*device_.target, convolution_of(step_, packed), way == Way::fused,
+                                       packed ? kPacked : kInPlace);
+    return bool(*plan_);
+  }
+  bool sums_bias() const { return step_.direction == GN_BACKWARD_WEIGHTS && step_.bias.offset >= 0; }
+  static View dense(const View& view, int64_t at, int span, const gn_bindings& b) {
+    return at < 0 ? view : View{Scratch::at(b, at), span};
+  }
+
+  gn_device& device_;
+  const gn_step step_;
+  const gn_tensor src_, dst_;
+  std::unique_ptr<ConvPlan> plan_;
+  Scratch scratch_;
+  Way way_ = Way::fused;
+  int64_t src_at_ = -1, dst_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
+};
+
+}  // namespace
+
+Kernel make_conv(gn_device& device, const gn_step& step) {
+  const auto conv = std::make_shared<const Conv>(device, step);
+  Kernel kernel = own_kernel([conv](const gn_bindings& b) { conv->run(b); });
+  kernel->implementation = conv->implementation();
+  kernel->scratch_bytes = conv->scratch_bytes();
+  return kernel;
+}
+
+}  // namespace googlenet::cuda

@@ -1,0 +1,198 @@
+// NVIDIA GPUs as a backend: the table of backend.h over cuDNN's convolutions and our own kernels. A library of its own,
+// opened by backend/registry.cc when a GPU is asked for. Exceptions end here.
+#include <cstring>
+#include <new>
+
+#include "core/status.h"
+#include "cuda/device.h"
+
+namespace googlenet::cuda {
+
+namespace {
+
+constexpr int kOldestCapability = 75;  // what CUDA 13 compiles for: Turing
+constexpr const char* kDriver = "CUDA 13 needs NVIDIA's driver 580 or newer";
+
+template <class Body>
+gn_status guarded(const Body& body) {
+  gn_status status{};
+  const auto failed = [&](Code code, const char* message) {
+    status.code = int32_t(code);
+    std::strncpy(status.message, message, sizeof status.message - 1);
+  };
+  try {
+    body();
+  } catch (const Failure& failure) {
+    failed(failure.code, failure.what());
+  } catch (const std::bad_alloc&) {
+    failed(Code::OUT_OF_MEMORY, "host memory could not be allocated");
+  } catch (const std::exception& error) {
+    failed(Code::INTERNAL, error.what());
+  }
+  return status;
+}
+
+/** Calls may come from any thread, and CUDA's current device belongs to the thread. */
+template <class Body>
+gn_status on(const gn_device* device, const Body& body) {
+  return guarded([&] {
+    check(cudaSetDevice(device->index), "choosing the device");
+    body();
+  });
+}
+
+std::string text_of(int version) { return std::to_string(version / 1000) + "." + std::to_string(version / 10 % 100); }
+
+[[noreturn]] void unavailable(const std::string& text) { throw Failure(Code::DEVICE_UNAVAILABLE, text); }
+
+/** Throws with what is missing and how to mend it. */
+cudaDeviceProp properties_of(int index) {
+  int driver = 0, count = 0;
+  cudaDriverGetVersion(&driver);
+  if (driver == 0)
+    unavailable(std::string("no NVIDIA driver was found (libcuda.so.1). ") + kDriver +
+                "; in a container start it with the GPU (docker run --gpus all)");
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorInsufficientDriver)
+    unavailable("the NVIDIA driver is too old: it knows CUDA " + text_of(driver) + ". " + kDriver);
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
+    unavailable("the NVIDIA driver sees no GPU. Is one built in, and does CUDA_VISIBLE_DEVICES hide it?");
+  check(error, "counting devices");
+  if (index >= count)
+    unavailable("there is no device 'cuda:" + std::to_string(index) + "': " + std::to_string(count) +
+                " GPUs were found, counted from 0");
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "asking for the device's properties");
+  if (properties.major * 10 + properties.minor < kOldestCapability)
+    unavailable(std::string(properties.name) + " has compute capability " + std::to_string(properties.major) + "." +
+                std::to_string(properties.minor) + ", but 7.5 (Turing) is the oldest that CUDA 13 serves");
+  return properties;
+}
+
+const char* libraries() { return "CUDA 13"; }
+
+void close(gn_device* device) {
+  if (cudaSetDevice(device->index) == cudaSuccess && device->stream) {
+    cudaStreamSynchronize(device->stream);
+    device->target.reset();
+    cudaStreamDestroy(device->stream);
+  }
+  delete device;
+}
+
+gn_status open(const gn_device_options* options, gn_device** opened) {
+  return guarded([&] {
+    const cudaDeviceProp properties = properties_of(options->index);
+    auto device = std::make_unique<gn_device>();
+    device->index = options->index;
+    check(cudaSetDevice(device->index), "choosing the device");
+    check(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "making a stream");
+    try {
+      device->target = std::make_unique<Target>(device->stream);
+    } catch (...) {
+      close(device.release());
+      throw;
+    }
+    device->description = "cuda:" + std::to_string(device->index) + ", " + properties.name + ", compute capability " +
+                          std::to_string(properties.major) + "." + std::to_string(properties.minor) + ", cuDNN " +
+                          cudnn().version + " in " + cudnn().folder;
+    *opened = device.release();
+  });
+}
+
+gn_geometry geometry(const gn_device*) { return {GN_CHANNELS_LAST, 8}; }  // 8: 32 bytes, two of cuDNN's alignments
+const char* describe(const gn_device* device) { return device->description.c_str(); }
+
+gn_status allocate(gn_device* device, int64_t bytes, void** memory) {
+  return on(device, [&] {
+    const cudaError_t error = cudaMalloc(memory, size_t(bytes));
+    if (error == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      throw Failure(Code::OUT_OF_MEMORY, std::to_string(bytes >> 20) + " MiB could not be allocated on 'cuda:" +
+                                             std::to_string(device->index) + "'; use a smaller batch");
+    }
+    check(error, "allocating memory");
+    check(cudaMemsetAsync(*memory, 0, size_t(bytes), device->stream), "clearing memory");
+    check(cudaStreamSynchronize(device->stream), "clearing memory");  // a worker's stream may be the first to read it
+  });
+}
+void release(gn_device* device, void* memory) {
+  if (cudaSetDevice(device->index) == cudaSuccess) cudaFree(memory);
+}
+
+gn_status copy(gn_device* device, void* to, const void* from, int64_t bytes, cudaMemcpyKind kind) {
+  return on(device, [&] {
+    check(cudaMemcpyAsync(to, from, size_t(bytes), kind, device->stream), "copying");
+    check(cudaStreamSynchronize(device->stream), "waiting for a copy");
+  });
+}
+
+Kernel make(gn_device& device, const gn_step& step) {
+  switch (step.op) {
+    case GN_CONV:
+    case GN_LINEAR: return make_conv(device, step);
+    case GN_POOL: return make_pool(device, step);
+    case GN_LRN: return make_lrn(device, step);
+    case GN_DROPOUT: return make_dropout(device, step);
+    case GN_SOFTMAX:
+    case GN_LOSS: return make_softmax(device, step);
+    case GN_MASK:
+    case GN_SUM: return make_gradient(device, step);
+    default: throw Failure(Code::INTERNAL, std::string("no CUDA kernel for step '") + step.name + "'");
+  }
+}
+
+const gn_backend kBackend{
+    GN_BACKEND_VERSION,
+    "cuda",
+    libraries,
+    open,
+    close,
+    geometry,
+    describe,
+    allocate,
+    release,
+    [](gn_device* device, void* to, const void* host, int64_t bytes) {
+      return copy(device, to, host, bytes, cudaMemcpyHostToDevice);
+    },
+    [](gn_device* device, void* host, const void* from, int64_t bytes) {
+      return copy(device, host, from, bytes, cudaMemcpyDeviceToHost);
+    },
+    [](gn_device* device) {
+      return on(device, [&] { check(cudaStreamSynchronize(device->stream), "waiting for the device"); });
+    },
+    [](gn_device* device, const gn_step* step, gn_kernel** kernel) {
+      return on(device, [&] { *kernel = make(*device, *step).release(); });
+    },
+    [](gn_device*, gn_kernel* kernel) { delete kernel; },
+    [](const gn_kernel* kernel, gn_kernel_info* info) {
+      *info = {kernel->implementation.c_str(), kernel->scratch_bytes};
+    },
+    [](gn_device* device, gn_kernel* kernel, const gn_bindings* bindings) {
+      return on(device, [&] { kernel->run(*bindings); });
+    },
+    [](gn_device*, gn_kernel*, const gn_bindings*) { return gn_status{}; },  // kernels read the masters themselves
+    [](gn_device* device, const gn_update* u) { return on(device, [&] { update(*device, *u); }); },
+    [](gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale) {
+      return on(device, [&] { scale_add(*device, dst, src, count, keep, scale); });
+    },
+    [](const gn_device*) { return int64_t(0); },
+    [](gn_device* device, const float* values, int64_t count, double* result) {
+      return on(device, [&] { *result = square_sum(*device, values, count); });
+    },
+    [](gn_device* device, const gn_tensor* dst, const int32_t* map, void* arena, const void* host,
+       gn_host_format format, const float mean[3]) {
+      return on(device, [&] { import_tensor(*device, *dst, map, arena, host, format, mean); });
+    },
+    [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
+      return on(device, [&] { export_tensor(*device, *src, map, arena, host); });
+    },
+};
+
+}  // namespace
+
+}  // namespace googlenet::cuda
+
+extern "C" __attribute__((visibility("default"))) const gn_backend* googlenet_cuda_backend() {
+  return &googlenet::cuda::kBackend;
+}

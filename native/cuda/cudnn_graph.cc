@@ -1,0 +1,247 @@
+#include "cuda/cudnn_graph.h"
+
+#include "core/status.h"
+
+namespace googlenet::cuda {
+
+static std::string last_error(cudnnStatus_t status) {
+  char text[1024] = "";
+  cudnn().GetLastErrorString(text, sizeof text);
+  const std::string reason = text;
+  return std::string(cudnn().GetErrorString(status)) +
+         (reason.empty() ? "" : ": " + reason.substr(0, reason.find('\n')));
+}
+
+static void check(cudnnStatus_t status, const char* what) {
+  if (status != CUDNN_STATUS_SUCCESS)
+    throw Failure(Code::INTERNAL, std::string("cuDNN ") + cudnn().version + ", " + what + ": " + last_error(status));
+}
+
+Descriptor::Descriptor(cudnnBackendDescriptorType_t type) {
+  check(cudnn().BackendCreateDescriptor(type, &raw_), "creating a descriptor");
+}
+Descriptor::~Descriptor() {
+  if (raw_) cudnn().BackendDestroyDescriptor(raw_);
+}
+void Descriptor::set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
+                     const void* values) {
+  const cudnnStatus_t status = cudnn().BackendSetAttribute(raw_, name, type, count, values);
+  if (status != CUDNN_STATUS_SUCCESS) check(status, ("setting attribute " + std::to_string(name)).c_str());
+}
+bool Descriptor::finalize(std::string& why) {
+  const cudnnStatus_t status = cudnn().BackendFinalize(raw_);
+  if (status != CUDNN_STATUS_SUCCESS) why = last_error(status);
+  return status == CUDNN_STATUS_SUCCESS;
+}
+void Descriptor::finalize() { check(cudnn().BackendFinalize(raw_), "finalizing a descriptor"); }
+
+// Tensors of a graph are known by numbers: those that a run binds, then those between two operations.
+enum Id : int64_t { kSrc = 1, kWeights, kDst, kBias, kZero, kSum, kBiased };
+
+enum class Kind { bound, between, by_value };
+
+static Descriptor tensor(Id id, const Tensor& t, Kind kind = Kind::bound) {
+  Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  d.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT);
+  d.set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::vector<int64_t>(t.dims.begin(), t.dims.end()));
+  d.set(CUDNN_ATTR_TENSOR_STRIDES, std::vector<int64_t>(t.strides.begin(), t.strides.end()));
+  d.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, int64_t(id));
+  d.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, int64_t(kind == Kind::by_value ? 4 : 16));
+  if (kind == Kind::between) d.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, true);
+  if (kind == Kind::by_value) d.set(CUDNN_ATTR_TENSOR_IS_BY_VALUE, true);
+  d.finalize();
+  return d;
+}
+
+/** One value a channel, or one in all. */
+static Tensor channels(int64_t count) { return {{1, count, 1, 1}, {count, 1, count, count}}; }
+
+static Descriptor window(const Convolution& c) {
+  Descriptor d(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+  const auto list = [](const std::array<int64_t, 2>& a) { return std::vector<int64_t>(a.begin(), a.end()); };
+  d.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t(2));
+  d.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT);
+  d.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
+  d.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, list(c.stride));
+  d.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, list(c.dilation));
+  d.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, list(c.pad));
+  d.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, list(c.pad));
+  d.finalize();
+  return d;
+}
+
+/** What the three convolution operations call the same things. */
+struct Names {
+  cudnnBackendDescriptorType_t operation;
+  cudnnBackendAttributeName_t window, src, weights, dst, alpha, beta;
+};
+static constexpr Names kNames[] = {
+    {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
+    {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
+    {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+     CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
+};
+
+static Descriptor convolve(const Convolution& c, const Descriptor& src, const Descriptor& weights,
+                           const Descriptor& dst) {
+  const Names& names = kNames[c.direction];
+  Descriptor d(names.operation);
+  d.set(names.window, window(c));
+  d.set(names.src, src);
+  d.set(names.weights, weights);
+  d.set(names.dst, dst);
+  d.set(names.alpha, 1.0f);
+  d.set(names.beta, 0.0f);
+  d.finalize();
+  return d;
+}
+
+/** dst = mode(src, other); other may be null. */
+static Descriptor pointwise(cudnnPointwiseMode_t mode, const Descriptor& src, const Descriptor* other,
+                            const Descriptor& dst) {
+  Descriptor kind(CUDNN_BACKEND_POINTWISE_DESCRIPTOR), d(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  kind.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
+  kind.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+  kind.finalize();
+  d.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind);
+  d.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, src);
+  if (other) d.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *other);
+  d.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, dst);
+  d.finalize();
+  return d;
+}
+
+/** The operations in order; ids: what a run must bind. */
+static std::vector<Descriptor> operations_of(const Convolution& c, bool fused, std::vector<int64_t>& ids) {
+  const Id computed = c.direction == GN_FORWARD ? kDst : c.direction == GN_BACKWARD_DATA ? kSrc : kWeights;
+  const Tensor& result = computed == kDst ? c.dst : computed == kSrc ? c.src : c.weights;
+  const auto operand = [&](Id id, const Tensor& t) {
+    return id == computed && fused ? tensor(kSum, t, Kind::between) : tensor(id, t);
+  };
+  const Descriptor src = operand(kSrc, c.src), weights = operand(kWeights, c.weights), dst = operand(kDst, c.dst);
+  ids = {kSrc, kWeights, kDst};
+  std::vector<Descriptor> list;
+  list.push_back(convolve(c, src, weights, dst));
+  if (!fused) return list;
+  const Descriptor& sum = computed == kDst ? dst : computed == kSrc ? src : weights;
+  const Descriptor last = tensor(computed, result), biased = tensor(kBiased, result, Kind::between);
+  if (c.bias) {
+    const Descriptor bias = tensor(kBias, channels(result.dims[1]));
+    list.push_back(pointwise(CUDNN_POINTWISE_ADD, sum, &bias, c.relu ? biased : last));
+    ids.push_back(kBias);
+  }
+  if (c.relu) {
+    const Descriptor zero = tensor(kZero, channels(1), Kind::by_value);
+    list.push_back(pointwise(CUDNN_POINTWISE_MAX, c.bias ? biased : sum, &zero, last));
+    ids.push_back(kZero);
+  }
+  if (!c.bias && !c.relu) list.push_back(pointwise(CUDNN_POINTWISE_IDENTITY, sum, nullptr, last));
+  return list;
+}
+
+/** Numbers of an attribute that has at most `most` of them. */
+template <class T>
+static std::vector<T> get(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
+                          cudnnBackendAttributeType_t type, int64_t most) {
+  std::vector<T> values(most);
+  int64_t count = 0;
+  check(cudnn().BackendGetAttribute(d, name, type, most, &count, values.data()), "reading an attribute");
+  values.resize(std::min(most, count));
+  return values;
+}
+
+/** Engines that give other bits on another run, or fewer of them than f32 has, are left out. */
+static bool acceptable(cudnnBackendDescriptor_t engine) {
+  for (const auto note : get<cudnnBackendNumericalNote_t>(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
+                                                          CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT)) {
+    switch (note) {
+      case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+      case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+      case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
+      case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
+      case CUDNN_NUMERICAL_NOTE_FFT:
+      case CUDNN_NUMERICAL_NOTE_WINOGRAD: return false;
+      default: break;
+    }
+  }
+  return true;
+}
+
+ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace) {
+  const std::vector<Descriptor> operations = operations_of(convolution, fused, ids_);
+  std::vector<cudnnBackendDescriptor_t> raw;
+  for (const Descriptor& operation : operations) raw.push_back(operation.raw());
+  Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  target.describe_graph(graph);
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, int64_t(raw.size()), raw.data());
+  if (!graph.finalize(reason_)) return;
+  constexpr int64_t kMost = 32;
+  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+    Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+    heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
+    heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+    target.describe_heuristics(heuristics);
+    if (!heuristics.finalize(reason_)) continue;
+    std::vector<Descriptor> configurations;
+    std::vector<cudnnBackendDescriptor_t> slots;
+    for (int64_t i = 0; i < kMost; i++) {
+      configurations.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+      slots.push_back(configurations.back().raw());
+    }
+    int64_t count = 0;
+    check(cudnn().BackendGetAttribute(heuristics.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                      kMost, &count, slots.data()),
+          "asking for engines");
+    for (int64_t i = 0; i < std::min(count, kMost); i++)
+      if (try_engine(target, configurations[i], most_workspace)) return;
+  }
+  if (reason_.empty()) reason_ = "no engine is deterministic and exact";
+}
+
+bool ConvPlan::try_engine(const Target& target, Descriptor& configuration, int64_t most_workspace) {
+  Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+  cudnnBackendDescriptor_t slot = engine.raw();
+  int64_t one = 0;
+  check(cudnn().BackendGetAttribute(configuration.raw(), CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+                                    &one, &slot),
+        "asking for an engine");
+  if (!acceptable(slot)) return false;
+  auto plan = std::make_unique<Descriptor>(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  target.describe_plan(*plan);
+  plan->set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+  if (!plan->finalize(reason_)) return false;
+  const int64_t bytes = get<int64_t>(plan->raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1).at(0);
+  if (bytes > most_workspace) {
+    reason_ = "the engines want " + std::to_string(bytes) + " bytes of workspace";
+    return false;
+  }
+  plan_ = std::move(plan);
+  configuration_ = std::make_unique<Descriptor>(std::move(configuration));
+  workspace_ = bytes;
+  engine_ = get<int64_t>(slot, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1).at(0);
+  return true;
+}
+
+void ConvPlan::run(const Target& target, const Operands& operands) const {
+  const float zero = 0;
+  const void* const all[] = {nullptr, operands.src, operands.weights, operands.dst, operands.bias, &zero};
+  std::vector<const void*> addresses;
+  for (const int64_t id : ids_) addresses.push_back(all[id]);
+  Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, ids_);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, int64_t(addresses.size()), addresses.data());
+  pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &operands.workspace);
+  pack.finalize();
+  target.execute(*plan_, pack);
+}
+
+}  // namespace googlenet::cuda

@@ -1,0 +1,107 @@
+// cuDNN's graph API as we use it: an operation graph of one convolution and what follows it, and the plan that an
+// engine makes of it. Written on the C API of cuDNN (docs/decisions/0009-cuda.md says why).
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "cuda/cudnn_library.h"
+
+namespace googlenet::cuda {
+
+/** A cuDNN object of one type, its attributes set one by one and then finalized. */
+class Descriptor {
+ public:
+  explicit Descriptor(cudnnBackendDescriptorType_t type);
+  Descriptor(Descriptor&& other) noexcept : raw_(other.raw_) { other.raw_ = nullptr; }
+  ~Descriptor();
+
+  void set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count, const void* values);
+  void set(cudnnBackendAttributeName_t name, int64_t value) { set(name, CUDNN_TYPE_INT64, 1, &value); }
+  void set(cudnnBackendAttributeName_t name, bool value) { set(name, CUDNN_TYPE_BOOLEAN, 1, &value); }
+  void set(cudnnBackendAttributeName_t name, float value) { set(name, CUDNN_TYPE_FLOAT, 1, &value); }
+  void set(cudnnBackendAttributeName_t name, cudnnDataType_t value) { set(name, CUDNN_TYPE_DATA_TYPE, 1, &value); }
+  void set(cudnnBackendAttributeName_t name, const std::vector<int64_t>& values) {
+    set(name, CUDNN_TYPE_INT64, int64_t(values.size()), values.data());
+  }
+  void set(cudnnBackendAttributeName_t name, const Descriptor& value) {
+    set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value.raw_);
+  }
+  /** False with cuDNN's reason in `why` when it does not support what was described. */
+  bool finalize(std::string& why);
+  /** Throws INTERNAL instead. */
+  void finalize();
+  cudnnBackendDescriptor_t raw() const { return raw_; }
+
+ private:
+  cudnnBackendDescriptor_t raw_ = nullptr;
+};
+
+/** For whom plans are made: a handle on a real device. The tests put the properties of an absent one in its place. */
+class Target {
+ public:
+  explicit Target(cudaStream_t stream);
+  ~Target();
+  Target(const Target&) = delete;
+
+  void describe_graph(Descriptor& graph) const;
+  void describe_heuristics(Descriptor& heuristics) const;
+  void describe_plan(Descriptor& plan) const;
+  void execute(const Descriptor& plan, const Descriptor& variant_pack) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/** (N, C, H, W) with any strides, in elements; f32. */
+struct Tensor {
+  std::array<int64_t, 4> dims, strides;
+};
+
+/** One convolution. src and weights may be gradients: the direction says which of the three is computed. */
+struct Convolution {
+  gn_direction direction;
+  Tensor src, weights, dst;
+  std::array<int64_t, 2> stride, dilation, pad;
+  bool bias, relu;  // forward
+};
+
+/** What a run of a convolution binds; a plan uses those that its graph has. */
+struct Operands {
+  void *src, *weights, *dst;
+  const void* bias;
+  void* workspace;
+};
+
+/** A plan ready to run, or why there is none. */
+class ConvPlan {
+ public:
+  /**
+   * fused: what follows the convolution is in the graph: + bias and max(0, ·), or an identity where nothing follows.
+   * That is not only less work: the forms that cuDNN knows by heart (convolution alone, convolution + bias + ReLU) go
+   * to engines that copy channel slices into workspace; these go to engines compiled at run time, which work in place.
+   * `most_workspace` is what tells them apart.
+   */
+  ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace);
+
+  explicit operator bool() const { return plan_ != nullptr; }
+  const std::string& reason() const { return reason_; }
+  int64_t workspace() const { return workspace_; }
+  int64_t engine() const { return engine_; }
+  void run(const Target& target, const Operands& operands) const;
+
+ private:
+  bool try_engine(const Target& target, Descriptor& configuration, int64_t most_workspace);
+
+  std::unique_ptr<Descriptor> configuration_, plan_;  // it is not documented that a plan outlives its configuration
+  std::vector<int64_t> ids_;                          // of the tensors that a run binds
+  std::string reason_;
+  int64_t workspace_ = 0, engine_ = -1;
+};
+
+}  // namespace googlenet::cuda

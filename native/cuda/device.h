@@ -1,0 +1,56 @@
+// What every CUDA kernel is: made from one step, run many times with the arenas bound at each run, always on the
+// device's one stream.
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "backend/backend.h"
+#include "cuda/cudnn_graph.h"
+#include "cuda/memory.h"
+
+struct gn_device {
+  int index = 0;
+  cudaStream_t stream = nullptr;
+  std::unique_ptr<googlenet::cuda::Target> target;
+  googlenet::cuda::Memory staging;   // a host tensor on its way in or out, and its channel map
+  googlenet::cuda::Memory partials;  // f64 sums of square_sum
+  std::string description;
+};
+
+struct gn_kernel {
+  std::function<void(const gn_bindings&)> run;
+  std::string implementation = "own";
+  int64_t scratch_bytes = 0;
+};
+
+namespace googlenet::cuda {
+
+using Kernel = std::unique_ptr<gn_kernel>;
+
+inline Kernel own_kernel(std::function<void(const gn_bindings&)> run) {
+  auto kernel = std::make_unique<gn_kernel>();
+  kernel->run = std::move(run);
+  return kernel;
+}
+
+// One maker per operation, in the file of its name; each handles all directions of its operation and throws Failure
+// for what it does not support.
+Kernel make_conv(gn_device& device, const gn_step& step);  // CONV and LINEAR
+Kernel make_pool(gn_device& device, const gn_step& step);
+Kernel make_lrn(gn_device& device, const gn_step& step);
+Kernel make_dropout(gn_device& device, const gn_step& step);
+Kernel make_softmax(gn_device& device, const gn_step& step);   // SOFTMAX and LOSS
+Kernel make_gradient(gn_device& device, const gn_step& step);  // MASK and SUM
+
+void update(gn_device& device, const gn_update& update);  // optim.cu
+void scale_add(gn_device& device, float* dst, const float* src, int64_t count, float keep, float scale);
+double square_sum(gn_device& device, const float* values, int64_t count);  // optim.cu
+void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
+                   gn_host_format format, const float mean[3]);  // transfer.cu
+void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
+                   float* host);  // transfer.cu
+
+}  // namespace googlenet::cuda

@@ -1,0 +1,45 @@
+// DROPOUT: kept values are scaled by 1 / (1 - ratio) while training; nothing is saved, the backward pass draws the same
+// numbers again. They are the CPU's numbers (cpu/dropout.cc says which): one thread draws four.
+#include "core/rng.h"
+#include "cuda/launch.h"
+
+namespace googlenet::cuda {
+namespace {
+
+struct Dropout {
+  View from, to;
+  Philox random;
+  uint64_t first_pixel;  // of the batch's first image in the whole batch that several workers share
+  uint32_t step, stream, span;
+  uint32_t groups;  // of four logical channels a pixel
+  float ratio;
+  bool training, accumulate;
+  GN_DEVICE void operator()(uint32_t i) const {
+    const uint32_t pixel = i / (span / 4), channel = i % (span / 4) * 4;
+    const uint64_t group = (first_pixel + pixel) * groups + channel / 4;
+    const auto words = random(uint32_t(group), uint32_t(group >> 32), step, stream);
+    const float scale = training ? 1.0f / (1.0f - ratio) : 1.0f;
+    for (int k = 0; k < 4; k++) {
+      const bool kept = !training || Philox::uniform(words[k]) >= ratio;
+      const float value = kept ? from.at(pixel, channel + k) * scale : 0.0f;
+      float& dst = to.at(pixel, channel + k);
+      dst = accumulate ? dst + value : value;
+    }
+  }
+};
+
+}  // namespace
+
+Kernel make_dropout(gn_device& device, const gn_step& step) {
+  const bool backward = step.direction == GN_BACKWARD_DATA;
+  return own_kernel([&device, step, backward](const gn_bindings& b) {
+    const gn_tensor& t = backward ? step.diff_src : step.dst;
+    const View from = bind(backward ? step.diff_dst : step.src, b);
+    for_each(device, pixels(t) * t.span / 4,
+             Dropout{from, bind(t, b), Philox(b.seed), uint64_t(b.first_sample) * t.h * t.w, b.step,
+                     step.attributes.dropout_stream, uint32_t(t.span), uint32_t(t.c + 3) / 4,
+                     step.attributes.dropout_ratio, backward || step.training, bool(step.accumulate)});
+  });
+}
+
+}  // namespace googlenet::cuda

@@ -1,0 +1,99 @@
+// How a body becomes work on a device's stream, and tensors as bodies see them. A body is a function object of plain
+// data. nvcc makes kernels of it; compiled for the host (test/simulator) the same body runs in plain loops.
+#pragma once
+#include "core/status.h"
+#include "cuda/device.h"
+
+#ifdef __CUDACC__
+#define GN_DEVICE __device__
+#else
+#define GN_DEVICE
+namespace googlenet::cuda {
+/** The simulated device's: runs `work` when the stream gets there. */
+void simulated_launch(cudaStream_t stream, std::function<void()> work);
+}  // namespace googlenet::cuda
+#endif
+
+namespace googlenet::cuda {
+
+/** Pixels of a view of a channels-last buffer: pixel p = (n · H + y) · W + x. */
+struct View {
+  float* data = nullptr;
+  int pitch = 0;  // floats from pixel to pixel
+  GN_DEVICE float& at(uint32_t pixel, uint32_t channel) const { return data[size_t(pixel) * pitch + channel]; }
+};
+
+/** Null data for an absent tensor. */
+inline View bind(const gn_tensor& t, const gn_bindings& b) {
+  if (t.arena == GN_NONE) return {};
+  return {reinterpret_cast<float*>(static_cast<char*>(b.arenas[t.arena]) + t.offset) + t.channel, t.channels};
+}
+inline int64_t pixels(const gn_tensor& t) { return int64_t(t.n) * t.h * t.w; }
+
+/** How a computed gradient g joins diff_src: = or +=, then zeroed where the mask (when there is one) is <= 0. */
+struct Gradient {
+  View diff, mask;
+  bool accumulate;
+  GN_DEVICE void put(uint32_t pixel, uint32_t channel, float g) const {
+    float& to = diff.at(pixel, channel);
+    const float sum = accumulate ? to + g : g;
+    to = mask.data && !(mask.at(pixel, channel) > 0) ? 0 : sum;
+  }
+};
+inline Gradient bind_gradient(const gn_step& step, const gn_bindings& b) {
+  return {bind(step.diff_src, b), bind(step.mask, b), bool(step.accumulate)};
+}
+
+constexpr int kThreads = 256;
+
+#ifdef __CUDACC__
+template <class Body>
+__global__ void __launch_bounds__(kThreads) run_each(uint32_t count, Body body) {
+  const uint32_t i = blockIdx.x * uint32_t(kThreads) + threadIdx.x;
+  if (i < count) body(i);
+}
+template <class Body>
+__global__ void __launch_bounds__(kThreads) run_blocks(Body body) {
+  __shared__ typename Body::Shared shared;
+  for (int phase = 0; phase < Body::kPhases; phase++) {
+    body(phase, blockIdx.x, threadIdx.x, shared);
+    __syncthreads();
+  }
+}
+#endif
+
+/** body(i) for i in [0, count), in any order. Indices are 32 bits, which divide faster. */
+template <class Body>
+void for_each(const gn_device& device, int64_t count, const Body& body) {
+  if (count > int64_t(UINT32_MAX) - kThreads)
+    throw Failure(Code::UNSUPPORTED, "a tensor has " + std::to_string(count) + " elements; use a smaller batch");
+  if (count == 0) return;
+#ifdef __CUDACC__
+  run_each<<<uint32_t((count + kThreads - 1) / kThreads), kThreads, 0, device.stream>>>(uint32_t(count), body);
+  check(cudaGetLastError(), "launching a kernel");
+#else
+  simulated_launch(device.stream, [=] {
+    for (uint32_t i = 0; i < uint32_t(count); i++) body(i);
+  });
+#endif
+}
+
+/** Blocks of kThreads threads that share Body::Shared, in Body::kPhases phases with a barrier after each:
+ *  body(phase, block, thread, shared). */
+template <class Body>
+void for_blocks(const gn_device& device, int64_t count, const Body& body) {
+#ifdef __CUDACC__
+  run_blocks<<<uint32_t(count), kThreads, 0, device.stream>>>(body);
+  check(cudaGetLastError(), "launching a kernel");
+#else
+  simulated_launch(device.stream, [=] {
+    for (uint32_t block = 0; block < uint32_t(count); block++) {
+      typename Body::Shared shared;
+      for (int phase = 0; phase < Body::kPhases; phase++)
+        for (uint32_t thread = 0; thread < uint32_t(kThreads); thread++) body(phase, block, thread, shared);
+    }
+  });
+#endif
+}
+
+}  // namespace googlenet::cuda

@@ -1,0 +1,105 @@
+// The optimisers' passes over the flat arenas: updates (the rules are those of cpu/simd/update.cc), sums and copies, the
+// gradient norm. An arena may belong to a store that workers on other streams share in turns, so what writes one is
+// done when it returns.
+#include <cmath>
+
+#include "cuda/launch.h"
+
+namespace googlenet::cuda {
+namespace {
+
+struct Update {
+  gn_update u;
+  GN_DEVICE void operator()(uint32_t offset) const {
+    const int64_t i = u.first + offset;
+    const float before = u.parameters[i], g = u.gradient_scale * u.gradients[i] + u.decay * before;
+    float w = before;
+    if (u.rule == GN_SGD) {
+      const float v = u.momentum_factor * u.momentum[i] + u.rate * g;
+      u.momentum[i] = v;
+      w -= v;
+    } else if (u.rule == GN_NESTEROV) {
+      const float kept = u.momentum_factor * u.momentum[i], v = kept + u.rate * g;
+      u.momentum[i] = v;
+      w -= (1 + u.momentum_factor) * v - kept;
+    } else if (u.rule == GN_ADAGRAD) {
+      const float s = u.squares[i] + g * g;
+      u.squares[i] = s;
+      w -= u.rate * g / (sqrtf(s) + u.epsilon);
+    } else {
+      const float s = u.squares_decay * u.squares[i] + (1 - u.squares_decay) * (g * g);
+      const float v = u.momentum_factor * u.momentum[i] + u.rate * (g / sqrtf(s + u.epsilon));
+      u.squares[i] = s;
+      u.momentum[i] = v;
+      w -= v;
+    }
+    u.parameters[i] = w;
+    if (!u.average) return;
+    const float a = u.average[i];
+    u.average[i] = u.average_share >= 1 ? w : a + u.average_share * (w - a);
+  }
+};
+
+struct ScaleAdd {
+  float* dst;
+  const float* src;
+  float keep, scale;
+  GN_DEVICE void operator()(uint32_t i) const { dst[i] = keep == 0 ? scale * src[i] : keep * dst[i] + scale * src[i]; }
+};
+
+constexpr uint32_t kStrands = 1 << 16;  // many enough for every GPU, and the same on each
+
+/** Strand i sums elements i, i + kStrands, … */
+struct Strand {
+  const float* values;
+  double* sums;
+  int64_t count;
+  GN_DEVICE void operator()(uint32_t i) const {
+    double sum = 0;
+    for (int64_t k = i; k < count; k += kStrands) sum += double(values[k]) * values[k];
+    sums[i] = sum;
+  }
+};
+
+/** sums[0] = the sum of all strands. */
+struct Gather {
+  static constexpr int kPhases = 2;
+  struct Shared {
+    double sum[kThreads];
+  };
+  double* sums;
+  GN_DEVICE void operator()(int phase, uint32_t, uint32_t thread, Shared& shared) const {
+    double sum = 0;
+    if (phase == 0) {
+      for (uint32_t i = thread; i < kStrands; i += kThreads) sum += sums[i];
+      shared.sum[thread] = sum;
+    } else if (thread == 0) {
+      for (uint32_t t = 0; t < kThreads; t++) sum += shared.sum[t];
+      sums[0] = sum;
+    }
+  }
+};
+
+}  // namespace
+
+void update(gn_device& device, const gn_update& u) {
+  for_each(device, u.count, Update{u});
+  check(cudaStreamSynchronize(device.stream), "updating parameters");
+}
+
+void scale_add(gn_device& device, float* dst, const float* src, int64_t count, float keep, float scale) {
+  for_each(device, count, ScaleAdd{dst, src, keep, scale});
+  check(cudaStreamSynchronize(device.stream), "adding parameters");
+}
+
+double square_sum(gn_device& device, const float* values, int64_t count) {
+  double* sums = static_cast<double*>(device.partials.at_least(kStrands * int64_t(sizeof(double))));
+  for_each(device, kStrands, Strand{values, sums, count});
+  for_blocks(device, 1, Gather{sums});
+  double result = 0;
+  check(cudaMemcpyAsync(&result, sums, sizeof result, cudaMemcpyDeviceToHost, device.stream), "reading a sum");
+  check(cudaStreamSynchronize(device.stream), "waiting for a sum");
+  return result;
+}
+
+}  // namespace googlenet::cuda

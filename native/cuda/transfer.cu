@@ -1,0 +1,102 @@
+// Between host tensors, (N, C, H, W) f32 or (N, H, W, RGB) bytes, and views of channels-last buffers. The host's bytes
+// cross as they are; kernels reorder them on the device.
+#include <vector>
+
+#include "cuda/launch.h"
+
+namespace googlenet::cuda {
+namespace {
+
+/** Where each logical channel lies (export), or which one each physical channel holds, -1 = padding (import). */
+std::vector<int32_t> physical(const gn_tensor& t, const int32_t* map) {
+  std::vector<int32_t> channels(t.c);
+  for (int c = 0; c < t.c; c++) channels[c] = map ? map[c] : c;
+  return channels;
+}
+std::vector<int32_t> logical(const gn_tensor& t, const int32_t* map) {
+  std::vector<int32_t> channels(t.span, -1);
+  for (int c = 0; c < t.c; c++) channels.at(map ? map[c] : c) = c;
+  return channels;
+}
+
+struct Import {
+  View dst;
+  const int32_t* channels;
+  const float* planes;   // (N, C, H, W), or
+  const uint8_t* bytes;  // (N, H, W, RGB)
+  float mean[3];         // B, G, R
+  uint32_t span, c, area;
+  GN_DEVICE void operator()(uint32_t i) const {
+    const uint32_t pixel = i / span, channel = i % span;
+    const int32_t from = channels[channel];
+    float value = 0;
+    if (from >= 0 && bytes)
+      value = float(bytes[size_t(pixel) * 3 + 2 - from]) - mean[from];
+    else if (from >= 0)
+      value = planes[(size_t(pixel / area) * c + from) * area + pixel % area];
+    dst.at(pixel, channel) = value;
+  }
+};
+
+struct Export {
+  View src;
+  const int32_t* channels;
+  float* planes;
+  uint32_t c, area;
+  GN_DEVICE void operator()(uint32_t i) const {
+    const uint32_t n = i / area / c;
+    planes[i] = src.at(n * area + i % area, channels[i / area % c]);
+  }
+};
+
+/** The staging memory: a tensor of `bytes`, and behind it the channel map, which this uploads. */
+struct Staging {
+  Staging(gn_device& device, int64_t bytes, const std::vector<int32_t>& map) {
+    const int64_t start = (bytes + 15) / 16 * 16, size = int64_t(map.size() * sizeof(int32_t));
+    tensor = static_cast<char*>(device.staging.at_least(start + size));
+    channels = reinterpret_cast<int32_t*>(tensor + start);
+    check(cudaMemcpyAsync(channels, map.data(), size_t(size), cudaMemcpyHostToDevice, device.stream), "sending a map");
+  }
+  char* tensor;
+  int32_t* channels;
+};
+
+}  // namespace
+
+void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
+                   gn_host_format format, const float mean[3]) {
+  const bool bytes = format == GN_HOST_U8_NHWC_RGB;
+  if (bytes && dst.c != 3)
+    throw Failure(Code::INVALID_SHAPE, "RGB bytes need an input of 3 channels, but it has " + std::to_string(dst.c));
+  const int64_t size = pixels(dst) * dst.c * (bytes ? 1 : int64_t(sizeof(float)));
+  const std::vector<int32_t> map = logical(dst, channel_map);
+  const Staging staging(device, size, map);
+  check(cudaMemcpyAsync(staging.tensor, host, size_t(size), cudaMemcpyHostToDevice, device.stream), "sending a tensor");
+  gn_bindings b{};
+  b.arenas[dst.arena] = arena;
+  Import body{bind(dst, b), staging.channels,   nullptr,         nullptr,
+              {},           uint32_t(dst.span), uint32_t(dst.c), uint32_t(dst.h * dst.w)};
+  if (bytes)
+    body.bytes = reinterpret_cast<const uint8_t*>(staging.tensor);
+  else
+    body.planes = reinterpret_cast<const float*>(staging.tensor);
+  for (int i = 0; i < 3 && mean; i++) body.mean[i] = mean[i];
+  for_each(device, pixels(dst) * dst.span, body);
+  check(cudaStreamSynchronize(device.stream), "waiting for a tensor");  // the host's memory is the caller's again
+}
+
+void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
+                   float* host) {
+  const int64_t count = pixels(src) * src.c;
+  const std::vector<int32_t> map = physical(src, channel_map);
+  const Staging staging(device, count * int64_t(sizeof(float)), map);
+  gn_bindings b{};
+  b.arenas[src.arena] = const_cast<void*>(arena);
+  float* planes = reinterpret_cast<float*>(staging.tensor);
+  for_each(device, count, Export{bind(src, b), staging.channels, planes, uint32_t(src.c), uint32_t(src.h * src.w)});
+  check(cudaMemcpyAsync(host, planes, size_t(count) * sizeof(float), cudaMemcpyDeviceToHost, device.stream),
+        "reading a tensor");
+  check(cudaStreamSynchronize(device.stream), "waiting for a tensor");
+}
+
+}  // namespace googlenet::cuda

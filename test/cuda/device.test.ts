@@ -1,0 +1,233 @@
+/** A device that is missing something, or ends in the middle: what people are told, and that nothing is left broken. */
+import { spawnSync } from 'node:child_process'
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
+import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
+import { buildSimulator, SIMULATED_CUDNN, type Simulation, simulated } from '../simulator/simulator.js'
+import { temporaryFolder } from '../train/pictures.js'
+
+const PACKAGE = new URL('../../dist/', import.meta.url).href
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+type Environment = Record<string, string>
+
+function inChild(script: string, env: Environment) {
+  const prelude = `import { GoogLeNet } from '${PACKAGE}index.js'
+    const small = { classes: 3, inputSize: 48, width: 0.125, device: 'cuda' }
+    const batch = (n) => ({ images: new Float32Array(n * 3 * 48 * 48).fill(1), labels: Array(n).fill(1) })\n`
+  const { stdout, stderr, status, signal } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '-e', prelude + script],
+    { env: { ...process.env, ...env }, encoding: 'utf8', timeout: 100_000 },
+  )
+  return { output: (stdout + stderr).trim(), status, signal }
+}
+
+/** What creating a model says. */
+function refusal(env: Environment, device = 'cuda'): string {
+  const script = `await GoogLeNet.create({ ...small, device: '${device}' })
+    .then(() => console.log('created'), ({ code, message }) => console.log(code, message))`
+  return inChild(script, env).output
+}
+
+function doctor(env: Environment): { available: boolean; description: string } {
+  const { stdout } = spawnSync(process.execPath, [MAIN, 'doctor', '--json'], {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  })
+  return JSON.parse(stdout).devices.find(({ device }: { device: string }) => device === 'cuda')
+}
+
+const on = (simulation: Simulation, more: Environment = {}): Environment => ({ ...simulated(simulation).env, ...more })
+const UNAVAILABLE = 'GOOGLENET_ERR_DEVICE_UNAVAILABLE'
+
+describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReason}`, () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  beforeAll(async () => {
+    buildSimulator()
+    folder = await temporaryFolder()
+  }, 600_000)
+  afterAll(() => folder.remove())
+
+  /** A simulated cuDNN without some of its libraries. */
+  function cudnnWithout(...names: string[]): string {
+    const copy = join(folder.path, names.join('+'))
+    cpSync(SIMULATED_CUDNN, copy, { recursive: true })
+    for (const name of names) rmSync(join(copy, name))
+    return copy
+  }
+
+  /** A build without the backend. */
+  function addonAlone(): string {
+    const addon = 'build/Release/googlenet.node'
+    cpSync(fileURLToPath(new URL(`../../${addon}`, import.meta.url)), join(folder.path, addon))
+    return folder.path
+  }
+
+  it.each<[string, () => Environment, RegExp]>([
+    [
+      'the backend',
+      () => ({ GOOGLENET_PREBUILD: addonAlone() }),
+      /not built: there is no .*googlenet_cuda\.so.*npm run build:cuda/,
+    ],
+    ['a driver', () => on({ driver: 0 }), /no NVIDIA driver was found.*580 or newer/],
+    ['a new driver', () => on({ driver: 12080 }), /driver is too old: it knows CUDA 12\.8\..*580 or newer/],
+    ['a GPU', () => on({ devices: 0 }), /sees no GPU.*CUDA_VISIBLE_DEVICES/],
+    [
+      'cuDNN',
+      () => on({}, { GOOGLENET_CUDNN: folder.path }),
+      /GOOGLENET_CUDNN is '.*', but that folder has no libcudnn\.so\.9/,
+    ],
+    [
+      'a part of cuDNN',
+      () => on({}, { GOOGLENET_CUDNN: cudnnWithout('libcudnn_heuristic.so.9') }),
+      /not whole: libcudnn_heuristic\.so\.9 is missing.*pip install nvidia-cudnn-cu13/,
+    ],
+    [
+      'a library that cuDNN needs',
+      () => on({}, { GOOGLENET_CUDNN: cudnnWithout('libcublasLt.so.13') }),
+      /needs libcublasLt\.so\.13.*pip install/,
+    ],
+    [
+      'a new cuDNN',
+      () => on({}, { SIMULATOR_CUDNN_VERSION: '90600', SIMULATOR_PART_VERSION: '90600' }),
+      /is 9\.6\.0, but at least 9\.8\.0/,
+    ],
+    [
+      'one version of cuDNN',
+      () => on({}, { SIMULATOR_PART_VERSION: '92400' }),
+      /mixed set: libcudnn_graph\.so\.9 .* belongs to 9\.24\.0, libcudnn\.so\.9 is 9\.28\.1/,
+    ],
+  ])('without %s: an error says so, and doctor too', (_what, environment, words) => {
+    const env = environment()
+    const text = refusal(env)
+    expect(text).toMatch(words)
+    expect(text).toContain(`${UNAVAILABLE} device 'cuda' is not available: `)
+    expect(text).toContain("Use device 'cpu'")
+    expect(doctor(env)).toEqual({ device: 'cuda', available: false, description: expect.stringMatching(words) })
+  })
+
+  it('a number that no GPU has', () => {
+    expect(refusal(on({ devices: 2 }), 'cuda:2')).toMatch(/no device 'cuda:2': 2 GPUs were found, counted from 0/)
+    expect(refusal(on({ devices: 2 }), 'cuda:1')).toBe('created')
+  })
+
+  it('doctor outlives a backend that ends the process', () => {
+    const { available, description } = doctor(on({}, { SIMULATOR_ABORT: '1' }))
+    expect({ available, description }).toEqual({
+      available: false,
+      description: expect.stringMatching(/ended the process \(SIGABRT\)/),
+    })
+  })
+
+  it('doctor describes a device that works', () => {
+    const { available, description } = doctor(on({}))
+    expect({ available, description }).toEqual({
+      available: true,
+      description: expect.stringMatching(/^cuda:0, simulated device, .*cuDNN 9\.28\.1 in /),
+    })
+  })
+})
+
+describe.skipIf(nativeAbsent)(`models on simulated CUDA${nativeSkipReason}`, () => {
+  beforeAll(buildSimulator, 600_000)
+  const run = (script: string, simulation: Simulation = {}) => inChild(script, on(simulation))
+  const DONE = { status: 0, signal: null }
+
+  test('out of memory is a typed error, and the model works on with less', () => {
+    const script = `
+      const model = await GoogLeNet.create({ ...small, dropout: { main: 0, auxiliary: 0 } })
+      const loss = async (n) => (await model.step(batch(n), { rate: 0 })).loss
+      const before = await loss(2)
+      const error = await model.step(batch(1000)).catch((error) => error)
+      console.log(error.code, error.message, (await loss(2)) === before)`
+    const { output, ...end } = run(script, { memory: 64 })
+    expect(end).toEqual(DONE)
+    expect(output).toMatch(/^GOOGLENET_ERR_OUT_OF_MEMORY \d+ MiB could not be allocated on 'cuda:0'.* true$/)
+  })
+
+  test('too little memory for the parameters', () => {
+    expect(
+      run(`await GoogLeNet.create({ ...small, width: 1 }).catch((e) => console.log(e.code))`, { memory: 8 }),
+    ).toEqual({ ...DONE, output: 'GOOGLENET_ERR_OUT_OF_MEMORY' })
+  })
+
+  test('memory() is what the device gave, and dispose gives all of it back', () => {
+    const script = (models: number) => `
+      for (let i = 0; i < ${models}; i++) {
+        const model = await GoogLeNet.create(small)
+        await model.step(batch(32))
+        const { parameters, arena, scratch } = model.memory()
+        console.log((parameters + arena + scratch) / 2 ** 20)
+        await model.dispose()
+      }`
+    const size = Number(run(script(1)).output)
+    expect(size).toBeGreaterThan(5)
+    // Beside it lie the staged input, less than 1 MiB, and half a MiB of partial sums. Two at once would not fit.
+    const { output, ...end } = run(script(3), { memory: Math.ceil(size) + 2 })
+    expect({ ...end, sizes: output.split('\n').map(Number) }).toEqual({ ...DONE, sizes: [size, size, size] })
+    expect(run(script(1), { memory: Math.floor(size) }).output).toContain('GOOGLENET_ERR_OUT_OF_MEMORY')
+  })
+
+  test('two models side by side give what each gives alone', () => {
+    const script = `
+      const losses = async (models) => Promise.all(models.map(async (model) => {
+        const list = []
+        for (let i = 0; i < 3; i++) list.push((await model.step(batch(2), { rate: 0.01 })).loss)
+        return list.join()
+      }))
+      const make = (seed) => GoogLeNet.create({ ...small, seed })
+      const alone = [await losses([await make(1)]), await losses([await make(2)])].flat()
+      const together = await losses([await make(1), await make(2)])
+      console.log(alone[0] !== alone[1], together.join(' ') === alone.join(' '))`
+    expect(run(script)).toEqual({ ...DONE, output: 'true true' })
+  })
+
+  test('abort and dispose while a step runs', () => {
+    const script = `
+      const model = await GoogLeNet.create(small)
+      const controller = new AbortController()
+      setTimeout(() => controller.abort(), 5)
+      const error = await model.step(batch(64), { signal: controller.signal }).catch((error) => error)
+      const after = Number.isFinite((await model.step(batch(1))).loss)
+      const waiting = [0, 1].map(() => model.step(batch(16)).then(() => 'done', ({ code }) => code))
+      await model.dispose()
+      console.log(error.code, after, (await Promise.all(waiting)).at(-1))`
+    expect(run(script)).toEqual({ ...DONE, output: 'ABORT_ERR true GOOGLENET_ERR_DISPOSED' })
+  })
+
+  test('process.exit while a step runs keeps the exit code', () => {
+    const script = `const model = await GoogLeNet.create(small)
+      void model.step(batch(64)); setTimeout(() => process.exit(7), 20)`
+    expect(run(script)).toEqual({ status: 7, signal: null, output: '' })
+  })
+
+  test('two workers push into one store, each on a stream of its own', () => {
+    const script = (device: string) => `
+      const { sgd } = await import('${PACKAGE}index.js')
+      const model = await GoogLeNet.create({ ...small, device: '${device}' })
+      const workers = [model.worker(), model.worker()]
+      const push = { optimizer: sgd(), rate: 0.01, frozen: [] }
+      const compute = (worker, step) =>
+        worker.compute(batch(2), { fetch: true, step, push, local: { rate: 0.01, frozen: [] } })
+      for (let step = 0; step < 4; step++) console.log((await compute(workers[step % 2], step)).loss)
+      const rounds = await Promise.all(workers.map(async (worker) => [await compute(worker, 4), await compute(worker, 5)]))
+      const all = rounds.flat()
+      console.log(all.every(({ loss }) => Number.isFinite(loss)), Math.max(...all.map(({ pushed }) => pushed.updates)))
+      await model.dispose()`
+    const [cuda, cpu] = ['cuda', 'cpu'].map((device) => run(script(device)))
+    expect(cuda).toEqual({ ...DONE, output: expect.stringMatching(/true 8$/) })
+    const losses = [cuda, cpu].map((result) => result!.output.split('\n').slice(0, 4).map(Number))
+    for (let step = 0; step < 4; step++) expect(losses[0]![step]! / losses[1]![step]!).toBeCloseTo(1, 4)
+  })
+
+  test('two runs of training give the same bits', () => {
+    const script = `const model = await GoogLeNet.create(small)
+      for (let i = 0; i < 3; i++) console.log((await model.step(batch(3), { rate: 0.01 })).gradientNorm)`
+    const first = run(script)
+    expect(first.status).toBe(0)
+    expect(run(script)).toEqual(first)
+  })
+})

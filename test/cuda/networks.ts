@@ -1,0 +1,67 @@
+/** Whole networks on a CUDA device, simulated or real: recorded and repeated training steps, Caffe's probabilities. */
+import { expect, test } from 'vitest'
+import { googlenet, PROBABILITIES } from '../../lib/model/googlenet.js'
+import { readSafetensors } from '../../lib/weights/safetensors.js'
+import { dataAbsent, dataPath, skipReason } from '../golden/data.js'
+import { decode, planesBgr } from '../golden/photos.js'
+import { expectTenSteps } from '../golden/ten-steps.js'
+import { type Batch, NativeProcess, type Place } from '../ops/process.js'
+import { readNpy } from '../reference/npy.js'
+import { Random } from '../reference/random.js'
+
+export function testNetworks(place: Place): void {
+  test('ten recorded steps', () => expectTenSteps(place))
+
+  // Bytes in, dropout at work, both auxiliary heads, momentum and decay: what a real training step has.
+  test("ten steps of a narrow GoogLeNet follow the processor's", { timeout: 120_000 }, async () => {
+    const size = 64
+    const random = new Random(7)
+    const batches: Batch[] = [0, 1].map(() => ({
+      input: {
+        shape: [4, size, size, 3],
+        data: Uint8Array.from({ length: 4 * size * size * 3 }, () => random.integer(256)),
+      },
+      labels: Int32Array.from({ length: 4 }, () => random.integer(5)),
+    }))
+    const request = {
+      rows: googlenet({ width: 0.125, inputSize: size, classes: 5 }),
+      batches,
+      seed: 3,
+      update: { rate: 0.002, momentum: 0.9, weightDecay: 2e-4, clip: 0 },
+      steps: 10,
+      evaluate: batches.slice(0, 1),
+      output: PROBABILITIES,
+    }
+    const train = async (where: 'best' | Place) => {
+      await using native = new NativeProcess(where)
+      return await native.train({ ...request, options: { seed: 9 } })
+    }
+    const [cpu, cuda] = await Promise.all([train('best'), train(place)])
+    for (let step = 0; step < request.steps; step++) {
+      const [expected, actual] = [cpu.results[step]!, cuda.results[step]!]
+      expect(Math.abs(actual.loss - expected.loss) / expected.loss, `loss of step ${step}`).toBeLessThan(1e-4)
+      expect(
+        Math.abs(actual.gradientNorm - expected.gradientNorm) / expected.gradientNorm,
+        `gradient norm of step ${step}`,
+      ).toBeLessThan(1e-2)
+    }
+    const [expected, actual] = [cpu.evaluations[0]!.data, cuda.evaluations[0]!.data]
+    expect(Math.max(...expected.map((p, i) => Math.abs(p - actual[i]!)))).toBeLessThan(1e-4)
+  })
+
+  test.skipIf(dataAbsent)(`two photos get Caffe's probabilities${skipReason}`, { timeout: 240_000 }, async () => {
+    const { tensors } = await readSafetensors(dataPath('weights/bvlc_googlenet.safetensors'))
+    const images = await Promise.all([0, 1].map((k) => decode(dataPath(`golden/opencv_golden/googlenet_${k}.jpg`))))
+    const data = new Float32Array(images.flatMap((image) => [...planesBgr(image)]))
+    await using native = new NativeProcess(place)
+    const { outputs } = await native.run({
+      rows: googlenet({ auxiliary: false }),
+      parameters: Object.fromEntries(tensors),
+      inputs: { data: { shape: [2, 3, 224, 224], data } },
+      training: false,
+      outputs: ['prob'],
+    })
+    const expected = readNpy(dataPath('golden/opencv_golden/googlenet_prob.npy')).data
+    expect(Math.max(...Array.from(expected, (p, i) => Math.abs(p - outputs.prob!.data[i]!)))).toBeLessThan(1e-5)
+  })
+}

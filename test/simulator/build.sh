@@ -1,0 +1,49 @@
+#!/bin/sh
+# Builds the CUDA backend for the simulated device, without CUDA: build/simulator/build/Release holds the addon and a
+# googlenet_cuda.so of the same sources as the real one, build/simulator/cudnn a simulated cuDNN.
+set -eu
+cd "$(dirname "$0")/../.."
+out=build/simulator
+mkdir -p "$out/build/Release" "$out/cudnn"
+if command -v flock > /dev/null && [ -z "${GOOGLENET_LOCKED:-}" ]; then  # test files build side by side
+  GOOGLENET_LOCKED=1 exec flock "$out/lock" sh test/simulator/build.sh
+fi
+cxx=${CXX:-g++}
+flags="-std=c++20 -O2 -g -Wall -Wextra -Werror -fPIC -fvisibility=hidden -Inative -Itest/simulator"
+flags="$flags -isystem test/simulator/include ${SANITIZE:+-fsanitize=$SANITIZE}"
+newest=$(find native test/simulator \( -name '*.h' -o -name '*.def' -o -name build.sh \) -newer "$out/stamp" 2>/dev/null || echo all)
+objects=
+stale=
+compile() { # source, flags
+  object=$out/$(basename "$1").o
+  objects="$objects $object"
+  if [ -z "$newest" ] && [ "$object" -nt "$1" ]; then return; fi
+  $cxx $flags $2 -x c++ -c "$1" -o "$object"
+  stale=yes
+}
+link() { # library, options: of $objects, replaced as a whole, since a test may be loading it
+  if [ -n "$stale" ] || [ ! -e "$1" ]; then
+    $cxx -shared $objects -Wl,-z,defs ${SANITIZE:+-fsanitize=$SANITIZE} ${2:-} -o "$1.new"
+    mv "$1.new" "$1"
+  fi
+}
+for file in native/cuda/*.cc native/cuda/*.cu test/simulator/runtime.cc; do compile "$file" ""; done
+link "$out/build/Release/googlenet_cuda.so"
+
+objects= stale=
+# Sums may be reordered, for speed; NaN must stay one, since poison is.
+compile test/simulator/convolution.cc "-O3 -fassociative-math -fno-signed-zeros -fno-trapping-math"
+for name in graph cudnn; do compile "test/simulator/$name.cc" ""; done
+link "$out/cudnn/libcudnn.so.9" -Wl,-soname,libcudnn.so.9
+objects= stale=
+compile test/simulator/part.cc ""
+for name in cudnn_graph.so.9 cudnn_ops.so.9 cudnn_cnn.so.9 cudnn_engines_precompiled.so.9 \
+  cudnn_engines_runtime_compiled.so.9 cudnn_heuristic.so.9 nvrtc.so.13 cublasLt.so.13; do
+  link "$out/cudnn/lib$name" "-Wl,-soname,lib$name"
+done
+addon=$out/build/Release/googlenet.node
+if [ ! -e "$addon" ] || [ build/Release/googlenet.node -nt "$addon" ]; then
+  cp build/Release/googlenet.node "$addon.new"
+  mv "$addon.new" "$addon"
+fi
+touch "$out/stamp"

@@ -1,0 +1,143 @@
+// How a graph of simulated descriptors is checked and run.
+#include "graph.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace simulator {
+
+Array array_of(const Descriptor& tensor) {
+  const auto d = tensor.list<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS),
+             s = tensor.list<int64_t>(CUDNN_ATTR_TENSOR_STRIDES);
+  return {nullptr, d.at(0), d.at(1), d.at(2), d.at(3), s.at(0), s.at(1), s.at(2), s.at(3)};
+}
+
+int64_t extent(const Array& a) { return (a.n - 1) * a.sn + (a.c - 1) * a.sc + (a.h - 1) * a.sh + (a.w - 1) * a.sw + 1; }
+
+Window window_of(const Descriptor& d) {
+  const auto s = d.list<int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES);
+  const auto l = d.list<int64_t>(CUDNN_ATTR_CONVOLUTION_DILATIONS);
+  const auto p = d.list<int64_t>(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS);
+  return {s.at(0), s.at(1), l.at(0), l.at(1), p.at(0), p.at(1)};
+}
+
+bool is_convolution(const Descriptor& operation) {
+  return operation.type != CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR;
+}
+
+Operands operands_of(const Descriptor& o) {
+  switch (o.type) {
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
+      return {o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X), o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W),
+              o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y),
+              o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC)};
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
+      return {o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX),
+              o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W),
+              o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY),
+              o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC)};
+    default:
+      return {o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X),
+              o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW),
+              o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY),
+              o.child(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC)};
+  }
+}
+
+static std::string problem_of_tensor(const Descriptor& d) {
+  const auto dims = d.list<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS), strides = d.list<int64_t>(CUDNN_ATTR_TENSOR_STRIDES);
+  if (dims.size() != 4 || strides.size() != 4) return "a tensor needs four dimensions and strides";
+  if (std::any_of(dims.begin(), dims.end(), [](int64_t n) { return n < 1; })) return "a dimension is not positive";
+  if (!d.has(CUDNN_ATTR_TENSOR_UNIQUE_ID) || !d.has(CUDNN_ATTR_TENSOR_DATA_TYPE)) return "a tensor lacks id or type";
+  const bool by_value = d.one(CUDNN_ATTR_TENSOR_IS_BY_VALUE, false);
+  if (by_value && extent(array_of(d)) != 1) return "a tensor by value has one element";
+  const int64_t alignment = d.one<int64_t>(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0);
+  if (alignment < int64_t(sizeof(float)) || (alignment & (alignment - 1))) return "the alignment is no power of two";
+  if (by_value) return "";
+  if (strides[1] != 1 && dims[1] > 1) return "channels are not neighbours (NHWC)";
+  if ((strides[3] * int64_t(sizeof(float))) % alignment && dims[2] * dims[3] > 1)
+    return "the pixel pitch is not aligned";
+  return "";
+}
+
+static std::string problem_of_convolution(const Descriptor& operation) {
+  const Operands o = operands_of(operation);
+  for (const Descriptor* d : {&o.x, &o.w, &o.y, &o.window})
+    if (!d->finalized) return "an operand is not finalized";
+  const Array x = array_of(o.x), w = array_of(o.w), y = array_of(o.y);
+  const Window a = window_of(o.window);
+  const auto out = [](int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad) {
+    return (size + 2 * pad - (dilation * (kernel - 1) + 1)) / stride + 1;
+  };
+  if (x.c != w.c || w.n != y.c || x.n != y.n || y.h != out(x.h, w.h, a.stride_h, a.dilation_h, a.pad_h) ||
+      y.w != out(x.w, w.w, a.stride_w, a.dilation_w, a.pad_w))
+    return "the shapes of a convolution do not fit";
+  if (extent(w) != w.n * w.c * w.h * w.w) return "weights must be packed";
+  return "";
+}
+
+std::string problem_of(const Descriptor& d) {
+  switch (d.type) {
+    case CUDNN_BACKEND_TENSOR_DESCRIPTOR: return problem_of_tensor(d);
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR: return problem_of_convolution(d);
+    default: return "";
+  }
+}
+
+static void pointwise(const Descriptor& operation, const std::map<int64_t, float*>& pointers) {
+  const auto bound = [&](cudnnBackendAttributeName_t name) {
+    const Descriptor& tensor = operation.child(name);
+    Array a = array_of(tensor);
+    a.data = pointers.at(tensor.one<int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID, 0));
+    return a;
+  };
+  const auto mode = operation.child(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR)
+                        .one(CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_IDENTITY);
+  const Array x = bound(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), y = bound(CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+  Array b{};
+  if (mode != CUDNN_POINTWISE_IDENTITY) b = bound(CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
+  for (int64_t n = 0; n < y.n; n++)
+    for (int64_t h = 0; h < y.h; h++)
+      for (int64_t w = 0; w < y.w; w++)
+        for (int64_t c = 0; c < y.c; c++) {
+          const float value = x.at(n, c, h, w);
+          const float other = b.data ? b.at(n % b.n, c % b.c, h % b.h, w % b.w) : 0;
+          y.at(n, c, h, w) = mode == CUDNN_POINTWISE_ADD   ? value + other
+                             : mode == CUDNN_POINTWISE_MAX ? (value > other ? value : other)
+                                                           : value;
+        }
+}
+
+void run(const std::vector<std::shared_ptr<const Descriptor>>& operations, const std::map<int64_t, float*>& bound) {
+  std::map<int64_t, float*> pointers = bound;
+  std::map<int64_t, std::vector<float>> between;  // virtual tensors
+  const auto bind = [&](const Descriptor& tensor) {
+    Array a = array_of(tensor);
+    const int64_t id = tensor.one<int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID, 0);
+    if (tensor.one(CUDNN_ATTR_TENSOR_IS_VIRTUAL, false) && !between.count(id)) {
+      between[id].resize(size_t(extent(a)));
+      pointers[id] = between[id].data();
+    }
+    a.data = pointers.at(id);
+    return a;
+  };
+  for (const auto& operation : operations) {
+    if (!is_convolution(*operation)) {
+      bind(operation->child(CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
+      pointwise(*operation, pointers);
+      continue;
+    }
+    const Operands o = operands_of(*operation);
+    const Array x = bind(o.x), w = bind(o.w), y = bind(o.y);
+    const Window window = window_of(o.window);
+    switch (operation->type) {
+      case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR: convolve_forward(x, w, y, window); break;
+      case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR: convolve_backward_data(x, w, y, window); break;
+      default: convolve_backward_weights(x, w, y, window);
+    }
+  }
+}
+
+}  // namespace simulator

@@ -1,0 +1,38 @@
+/** The simulated device as a place for tests: builds it, and says how a process is to run on it. */
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Place } from '../ops/process.js'
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
+export const SIMULATED_CUDNN = path('../../build/simulator/cudnn')
+
+export interface Simulation {
+  /** Which of the three ways of native/cuda/conv.cc convolutions go: the simulated cuDNN refuses those before. */
+  way?: 'fused' | 'plain' | 'packed'
+  /** MiB of the device. */
+  memory?: number
+  devices?: number
+  /** CUDA version of the driver, 0: none. */
+  driver?: number
+}
+
+/** Builds what is out of date; test files may call it side by side. */
+export function buildSimulator(): void {
+  execFileSync('sh', [path('build.sh')], { stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+export function simulated({ way = 'fused', memory, devices, driver }: Simulation = {}): Place {
+  const settings = {
+    SIMULATOR_REFUSE: { fused: '', plain: 'fused', packed: 'fused,slices' }[way],
+    SIMULATOR_MEMORY: memory,
+    SIMULATOR_DEVICES: devices,
+    SIMULATOR_DRIVER: driver,
+  }
+  const env = Object.fromEntries(
+    Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+  )
+  return {
+    env: { GOOGLENET_PREBUILD: path('../../build/simulator'), GOOGLENET_CUDNN: SIMULATED_CUDNN, ...env },
+    options: { device: 'cuda' },
+  }
+}
