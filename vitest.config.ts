@@ -8,7 +8,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**', 'dist/**', 'build/**'],
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
     typecheck: {
       enabled: true,

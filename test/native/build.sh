@@ -12,6 +12,7 @@ flags="-std=c++20 -O2 -g -Wall -Wextra -Werror -Inative -Itest/native -pthread $
 cxx=${CXX:-g++}
 sets=portable wide=
 if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512" wide=wide; fi
+if [ -n "${SANITIZE:-}" ]; then wide=; fi  # the same loops as the others
 newest=$(find native/cpu native/core native/backend native/train native/optim test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
 objects=
 compile() { # source, object, flags

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
-test('kernels and threads agree with plain code in double', { timeout: 600_000 }, async () => {
+test('kernels and threads agree with plain code in double', { timeout: 1_200_000 }, async () => {
   const script = fileURLToPath(new URL('build.sh', import.meta.url))
   // A failed check exits non-zero, which rejects with what was printed.
   const { stdout } = await promisify(execFile)('sh', [script])
@@ -16,7 +16,7 @@ test('kernels and threads agree with plain code in double', { timeout: 600_000 }
   for (const total of totals!) expect(total).toMatch(/^[1-9]\d* passed, 0 failed$/)
 })
 
-test('the thread sanitizer finds no race in the parameter store', { timeout: 900_000 }, async () => {
+test('the thread sanitizer finds no race in the parameter store', { timeout: 1_200_000 }, async () => {
   const script = fileURLToPath(new URL('build.sh', import.meta.url))
   const env = { ...process.env, SANITIZE: 'thread', TSAN_OPTIONS: 'halt_on_error=1' }
   const { stdout } = await promisify(execFile)('sh', [script, 'store'], { env })
