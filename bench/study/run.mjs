@@ -25,6 +25,7 @@ const results = join(root, 'docs', 'async-sgd', 'results.json')
 const POLICIES = {
   none: {},
   scale: { staleness: 'scale' },
+  boosted: { staleness: 'scale' }, // from W - 1 times the rate, so that the mean rate is that of 'none'
   softsync: { softsync: 1 },
   corrected: { momentumCorrection: true },
   sync: { sync: true },
@@ -39,8 +40,14 @@ const claims = [
   { workers: 0, policy: 'none' },
   { workers: 4, policy: 'none' },
   { workers: 4, policy: 'scale' },
+  { workers: 4, policy: 'boosted' },
 ]
 const seeds = [1, 2, 3]
+
+/** The paper's schedule at the row's rate. */
+function paper(rate, { workers, policy }) {
+  return schedules.paper({ base: policy === 'boosted' ? rate * (workers - 1) : rate })
+}
 
 /** One run: curves over images and seconds of training, validation by epoch. */
 async function run(create, train, validation, fit, { workers, policy, seed }) {
@@ -98,12 +105,11 @@ async function scratchRuns() {
 
 async function warmRuns() {
   const { train, validation } = await data.emoji(folder)
-  const setup = { ...emojiNetwork, batchSize: 16, epochs: 5, rate: 0.0005, momentum: 0.9, weightDecay: 2e-4 }
+  const setup = { ...emojiNetwork, batchSize: 16, epochs: 5, rate: 0.001, momentum: 0.9, weightDecay: 2e-4 }
   const { batchSize, epochs, rate, momentum, weightDecay } = setup
   const before = { epochs: 8, rate: 0.004 }
   const fit = {
     ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.99 }) },
-    schedule: schedules.paper({ base: rate }),
     augment: emojiAugment,
   }
   let start
@@ -121,7 +127,9 @@ async function warmRuns() {
     return model
   }
   const rows = seeds.flatMap((seed) => claims.map((row) => ({ ...row, seed })))
-  await all('warm', { ...setup, before }, train, validation, rows, (row) => run(create, train, validation, fit, row))
+  await all('warm', { ...setup, before }, train, validation, rows, (row) =>
+    run(create, train, validation, { ...fit, schedule: paper(rate, row) }, row),
+  )
 }
 
 async function flowerRuns() {
@@ -131,16 +139,17 @@ async function flowerRuns() {
     return
   }
   const { train, validation, weights } = found
-  const setup = { inputSize: 224, width: 1, batchSize: 32, epochs: 1, rate: 0.001, momentum: 0.9, weightDecay: 2e-4 }
+  const setup = { inputSize: 224, width: 1, batchSize: 16, epochs: 1, rate: 0.0003, momentum: 0.9, weightDecay: 2e-4 }
   const { batchSize, epochs, rate, momentum, weightDecay } = setup
   const create = (seed) => GoogLeNet.load(weights, { classes: train.classes.length, labels: train.classes, seed })
   const fit = {
-    ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.9 }) },
-    schedule: schedules.paper({ base: rate }),
+    ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.95 }) },
     augment: 'caffe',
   }
   const rows = claims.map((row) => ({ ...row, seed: 1 }))
-  await all('flowers', setup, train, validation, rows, (row) => run(create, train, validation, fit, row))
+  await all('flowers', setup, train, validation, rows, (row) =>
+    run(create, train, validation, { ...fit, schedule: paper(rate, row) }, row),
+  )
 }
 
 async function all(name, setup, train, validation, rows, one) {
