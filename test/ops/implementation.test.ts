@@ -24,7 +24,12 @@ test('slow names are told apart', () => {
   }
 })
 
-describe.skipIf(nativeAbsent).each(['best', 'avx2'] as const)(`implementations, %s${nativeSkipReason}`, (isa) => {
+const ways = [
+  { isa: 'best', exact: false },
+  { isa: 'avx2', exact: false },
+  { isa: 'avx2', exact: true },
+] as const
+describe.skipIf(nativeAbsent).each(ways)(`implementations, $isa, exact $exact${nativeSkipReason}`, ({ isa, exact }) => {
   // At 64 pixels windows are larger than the last maps (5x5 on 4x4, 3x3 on 2x2).
   const inputSize = 64
   test.each([
@@ -35,7 +40,7 @@ describe.skipIf(nativeAbsent).each(['best', 'avx2'] as const)(`implementations, 
     ['training, naive modules', googlenet({ width: 0.25, inputSize, classes: 8, block: 'naive' }), 2, true],
   ] as const)('%s', async (_title, rows, batch, training) => {
     await using native = new NativeProcess(isa)
-    const { kernels } = await native.profile({ rows, batch, training })
+    const { kernels } = await native.profile({ rows, batch, training, options: { exact } })
     expect(kernels.length).toBeGreaterThan(40)
     const named = kernels.map(({ name, direction, implementation }) => `${name} ${direction}: ${implementation}`)
     expect(named.filter((line) => slow.test(line.split(': ')[1]!))).toEqual([])
