@@ -105,7 +105,7 @@ async function scratchRuns() {
 
 async function warmRuns() {
   const { train, validation } = await data.emoji(folder)
-  const setup = { ...emojiNetwork, batchSize: 16, epochs: 5, rate: 0.001, momentum: 0.9, weightDecay: 2e-4 }
+  const setup = { ...emojiNetwork, batchSize: 16, epochs: 5, rate: 0.0005, momentum: 0.9, weightDecay: 2e-4 }
   const { batchSize, epochs, rate, momentum, weightDecay } = setup
   const before = { epochs: 8, rate: 0.004 }
   const fit = {
