@@ -6,6 +6,7 @@
 #include "addon/replica.h"
 #include "addon/session.h"
 #include "backend/registry.h"
+#include "core/device.h"
 #include "core/threads.h"
 
 namespace googlenet::addon {
@@ -21,7 +22,8 @@ static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
               }));
   exports.Set("probe", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 try {
-                  return Napi::String::New(info.Env(), probe(to_string(info[0], "device")));
+                  const Device device(to_string(info[0], "device"), gn_device_options{});
+                  return Napi::String::New(info.Env(), device.backend.describe(device.handle()));
                 } catch (const Failure& failure) {
                   throw to_js_error(info.Env(), failure);
                 }

@@ -134,7 +134,6 @@ Executor::Options to_executor_options(const Napi::Object& object) {
     throw Failure(Code::INVALID_ARGUMENT, "threads must be a whole number from 0 (all) to 1024");
   options.threads = int(threads);
   options.seed = uint64_t(number(object, "seed", 0));
-  options.alone = flag(object, "alone", false);
   options.keep_all = flag(object, "keepAll", false);
   options.exact = flag(object, "exact", false);
   if (const Napi::Value device = object.Get("device"); !device.IsUndefined())
@@ -172,13 +171,13 @@ AverageOptions to_average_options(const Napi::Value& value) {
   return options;
 }
 
-Push to_push(const Napi::Object& object) {
-  Push push;
-  push.scale_by_staleness = flag(object, "scaleByStaleness", false);
-  push.max_staleness = int64_t(number(object, "maxStaleness", -1));
-  push.group = int(number(object, "group", 1));
-  if (push.group < 1) throw Failure(Code::INVALID_ARGUMENT, "a group holds at least one gradient");
-  return push;
+PushPolicy to_push_policy(const Napi::Object& object) {
+  PushPolicy policy;
+  policy.scale_by_staleness = flag(object, "scaleByStaleness", false);
+  policy.max_staleness = int64_t(number(object, "maxStaleness", -1));
+  policy.group = int(number(object, "group", 1));
+  if (policy.group < 1) throw Failure(Code::INVALID_ARGUMENT, "a group holds at least one gradient");
+  return policy;
 }
 
 HostInput to_host_input(const std::string& name, const Napi::Value& value) {

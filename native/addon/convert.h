@@ -23,8 +23,7 @@ std::vector<Row> to_rows(const Napi::Value& layers);
 Executor::Options to_executor_options(const Napi::Object& options);
 OptimizerOptions to_optimizer_options(const Napi::Object& options);
 AverageOptions to_average_options(const Napi::Value& value);
-/** Policies of a push: scaleByStaleness, maxStaleness, group. */
-Push to_push(const Napi::Object& options);
+PushPolicy to_push_policy(const Napi::Object& options);
 
 /** {shape, data}: the data stay in JavaScript's memory, which the caller must keep alive. */
 HostInput to_host_input(const std::string& name, const Napi::Value& value);

@@ -14,39 +14,38 @@ static Session& session_of(const Napi::CallbackInfo& info) {
   return *Session::Unwrap(info[0].As<Napi::Object>());
 }
 
+static Executor::Options options_of(const Napi::CallbackInfo& info) {
+  Executor::Options options = session_of(info).options();
+  options.alone = true;
+  options.threads = info[1].As<Napi::Object>().Get("threads").ToNumber().Int32Value();
+  return options;
+}
+
+static std::shared_ptr<Store> store_of(const Napi::CallbackInfo& info) {
+  auto store = session_of(info).store();
+  if (!store) throw to_js_error(info.Env(), Code::DISPOSED, "the model has been disposed of");
+  return store;
+}
+
 ReplicaObject::ReplicaObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ReplicaObject>(info),
       graph_(session_of(info).graph()),
-      options_(session_of(info).options()),
-      store_(session_of(info).store()) {
-  if (!store_) throw to_js_error(info.Env(), Code::DISPOSED, "the model has been disposed of");
-  options_.alone = true;
-  options_.threads = info[1].As<Napi::Object>().Get("threads").ToNumber().Int32Value();
-  worker_ = std::make_unique<Worker>(info.Env());
-}
-
-Replica& ReplicaObject::replica() {
-  if (!replica_) replica_ = std::make_unique<Replica>(graph_, options_, store_);
-  return *replica_;
-}
-
-template <class Body>
-Napi::Value ReplicaObject::promised(const Napi::CallbackInfo& info, const Body& body) {
-  return submit(info, *worker_, body, [this] {
-    const MemoryReport report = replica().memory();
-    std::lock_guard lock(facts_);
-    memory_ = report;
-  });
-}
+      options_(options_of(info)),
+      store_(store_of(info)),
+      resident_(
+          info.Env(), [this] { return std::make_unique<Replica>(graph_, options_, store_); },
+          [this] { store_.reset(); }) {}
 
 namespace {
 
 struct PushRequest {
   OptimizerOptions optimizer;
-  Push push;
+  PushPolicy policy;
 };
 
-PushRequest to_push_request(const Napi::Object& options) { return {to_optimizer_options(options), to_push(options)}; }
+PushRequest to_push_request(const Napi::Object& options) {
+  return {to_optimizer_options(options), to_push_policy(options)};
+}
 
 Napi::Object to_js(Napi::Env env, const Pushed& pushed) {
   auto object = Napi::Object::New(env);
@@ -61,7 +60,7 @@ Napi::Object to_js(Napi::Env env, const Pushed& pushed) {
 }  // namespace
 
 Napi::Value ReplicaObject::compute(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     const auto request = batch_request(job, graph_, info);
     const auto options = info[2].As<Napi::Object>();
     const bool fetch = options.Get("fetch").ToBoolean();
@@ -72,7 +71,7 @@ Napi::Value ReplicaObject::compute(const Napi::CallbackInfo& info) {
     auto pushed = std::make_shared<Pushed>();
     job.work = [this, request, fetch, local, push, computed, pushed] {
       *computed = replica().compute(*request, fetch, local);
-      if (push) *pushed = replica().push(push->optimizer, push->push);
+      if (push) *pushed = replica().push(push->optimizer, push->policy);
     };
     job.result = [computed, pushed, pushes = push.has_value()](Napi::Env env) {
       Napi::Object object = to_js(env, computed->step);
@@ -85,45 +84,27 @@ Napi::Value ReplicaObject::compute(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ReplicaObject::push(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     if (!info[0].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "push expects options");
     const PushRequest request = to_push_request(info[0].As<Napi::Object>());
     auto pushed = std::make_shared<Pushed>();
-    job.work = [this, request, pushed] { *pushed = replica().push(request.optimizer, request.push); };
+    job.work = [this, request, pushed] { *pushed = replica().push(request.optimizer, request.policy); };
     job.result = [pushed](Napi::Env env) { return to_js(env, *pushed); };
   });
 }
 
 Napi::Value ReplicaObject::discard(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) { job.work = [this] { replica().discard(); }; });
+  return resident_.promised(info, [&](Worker::Job& job) { job.work = [this] { replica().discard(); }; });
 }
 
 Napi::Value ReplicaObject::flush(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     if (!info[0].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "flush expects options");
     const OptimizerOptions optimizer = to_optimizer_options(info[0].As<Napi::Object>());
     auto updates = std::make_shared<uint64_t>();
     job.work = [this, optimizer, updates] { *updates = replica().flush(optimizer); };
     job.result = [updates](Napi::Env env) { return Napi::Number::New(env, double(*updates)); };
   });
-}
-
-Napi::Value ReplicaObject::memory(const Napi::CallbackInfo& info) {
-  std::lock_guard lock(facts_);
-  return to_js(info.Env(), memory_);
-}
-
-Napi::Value ReplicaObject::dispose(const Napi::CallbackInfo& info) {
-  if (disposed_.IsEmpty()) {
-    const Napi::Promise promise = worker_->close(info.Env(), [this] {
-      replica_.reset();
-      store_.reset();
-      std::lock_guard lock(facts_);
-      memory_ = {};
-    });
-    disposed_ = Napi::Persistent(promise.As<Napi::Object>());
-  }
-  return disposed_.Value();
 }
 
 void ReplicaObject::define(Napi::Env env, Napi::Object exports) {

@@ -3,9 +3,7 @@
 #pragma once
 #include <napi.h>
 
-#include <memory>
-
-#include "addon/worker.h"
+#include "addon/resident.h"
 #include "train/replica.h"
 
 namespace googlenet::addon {
@@ -20,21 +18,15 @@ class ReplicaObject : public Napi::ObjectWrap<ReplicaObject> {
   Napi::Value push(const Napi::CallbackInfo& info);
   Napi::Value discard(const Napi::CallbackInfo& info);
   Napi::Value flush(const Napi::CallbackInfo& info);
-  Napi::Value memory(const Napi::CallbackInfo& info);
-  Napi::Value dispose(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info) { return resident_.memory(info); }
+  Napi::Value dispose(const Napi::CallbackInfo& info) { return resident_.dispose(info); }
 
-  template <class Body>
-  Napi::Value promised(const Napi::CallbackInfo& info, const Body& body);
-  Replica& replica();  // on the worker: made at its first use
+  Replica& replica() { return resident_.engine(); }  // on the worker
 
-  Graph graph_;
-  Executor::Options options_;
+  const Graph graph_;
+  const Executor::Options options_;
   std::shared_ptr<Store> store_;
-  std::unique_ptr<Replica> replica_;
-  std::mutex facts_;
-  MemoryReport memory_{};
-  Napi::ObjectReference disposed_;
-  std::unique_ptr<Worker> worker_;  // last: its thread uses what stands above
+  Resident<Replica> resident_;  // last: its thread uses what stands above
 };
 
 }  // namespace googlenet::addon

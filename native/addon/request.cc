@@ -8,8 +8,9 @@ static void keep(Worker::Job& job, const Napi::Value& value) {
   job.keep.push_back(Napi::Persistent(value.As<Napi::Object>()));
 }
 
-void use_cancel(Worker::Job& job, const Napi::Value& value) {
+void use_cancel(Worker::Job& job, const Napi::Value& value, RunRequest& request) {
   if (value.IsObject()) job.cancel = Cancel::Unwrap(value.As<Napi::Object>())->flag;
+  request.cancelled = job.cancel.get();
 }
 
 HostInput keep_input(Worker::Job& job, const std::string& name, const Napi::Value& value) {
@@ -40,8 +41,7 @@ std::shared_ptr<RunRequest> batch_request(Worker::Job& job, const Graph& graph, 
   request->step = options.Get("step").ToNumber().Uint32Value();
   if (const Napi::Value first = options.Get("firstSample"); !first.IsUndefined())
     request->first_sample = first.ToNumber().Int64Value();
-  use_cancel(job, info[3]);
-  request->cancelled = job.cancel.get();
+  use_cancel(job, info[3], *request);
   return request;
 }
 

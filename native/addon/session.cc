@@ -8,54 +8,51 @@
 
 namespace googlenet::addon {
 
-// Graph's errors must reach JavaScript with their code, from a member initialiser too.
-static Graph make_graph(const Napi::CallbackInfo& info) {
+// Errors must reach JavaScript with their code, from a member initialiser too.
+template <class Body>
+static auto told(const Napi::CallbackInfo& info, const Body& body) {
   try {
     if (!info[0].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "new Session(options) expects an object");
-    return Graph(to_rows(info[0].As<Napi::Object>().Get("layers")));
+    return body(info[0].As<Napi::Object>());
   } catch (const Failure& failure) {
     throw to_js_error(info.Env(), failure);
   }
 }
 
-Session::Session(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Session>(info), graph_(make_graph(info)) {
-  try {
-    options_ = to_executor_options(info[0].As<Napi::Object>());
-    backend_named(options_.device);
-  } catch (const Failure& failure) {
-    throw to_js_error(info.Env(), failure);
-  }
-  worker_ = std::make_unique<Worker>(info.Env());
+static Executor::Options checked_options(const Napi::Object& object) {
+  Executor::Options options = to_executor_options(object);
+  backend_named(options.device);
+  return options;
 }
 
-Executor& Session::executor() {
-  if (!executor_) {
-    executor_ = std::make_unique<Executor>(graph_, options_);
-    std::lock_guard lock(facts_);
-    description_ = executor_->device_description();
-    store_ = executor_->parameters();
-  }
-  return *executor_;
-}
+Session::Session(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<Session>(info),
+      graph_(told(info, [](const Napi::Object& options) { return Graph(to_rows(options.Get("layers"))); })),
+      options_(told(info, checked_options)),
+      resident_(
+          info.Env(), [this] { return make(); },
+          [this] {
+            std::lock_guard lock(facts_);
+            store_.reset();
+          }) {}
 
-template <class Body>
-Napi::Value Session::promised(const Napi::CallbackInfo& info, const Body& body) {
-  return submit(info, *worker_, body, [this] {
-    const MemoryReport report = executor().memory();
-    std::lock_guard lock(facts_);
-    memory_ = report;
-  });
+std::unique_ptr<Executor> Session::make() {
+  auto executor = std::make_unique<Executor>(graph_, options_);
+  std::lock_guard lock(facts_);
+  description_ = executor->device_description();
+  store_ = executor->parameters();
+  return executor;
 }
 
 Napi::Value Session::initialize(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     const auto seed = uint64_t(info[0].ToNumber().DoubleValue());
     job.work = [this, seed] { executor().initialize(seed); };
   });
 }
 
 Napi::Value Session::set_parameters(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     const ParameterSet set = to_parameter_set(info[0]);
     if (!info[1].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "setParameters expects tensors by name");
     const auto object = info[1].As<Napi::Object>();
@@ -73,7 +70,7 @@ Napi::Value Session::set_parameters(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Session::get_parameters(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     const ParameterSet set = to_parameter_set(info[0]);
     std::vector<std::string> names = to_strings(info[1], "names");
     if (info[1].IsUndefined())
@@ -91,7 +88,7 @@ Napi::Value Session::get_parameters(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Session::step(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     const auto request = batch_request(job, graph_, info);
     const OptimizerOptions optimizer = to_optimizer_options(info[2].As<Napi::Object>());
     auto result = std::make_shared<StepResult>();
@@ -101,7 +98,7 @@ Napi::Value Session::step(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Session::run(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     if (!info[0].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "run expects a request");
     const auto object = info[0].As<Napi::Object>();
     auto request = std::make_shared<RunRequest>();
@@ -119,8 +116,7 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
     request->outputs = to_strings(object.Get("outputs"), "outputs");
     request->input_gradients = to_strings(object.Get("inputGradients"), "inputGradients");
     if (object.Has("step")) request->step = object.Get("step").ToNumber().Uint32Value();
-    use_cancel(job, info[1]);
-    request->cancelled = job.cancel.get();
+    use_cancel(job, info[1], *request);
     auto result = std::make_shared<RunResult>();
     job.work = [this, request, result] { *result = executor().run(*request); };
     job.result = [result](Napi::Env env) {
@@ -139,7 +135,7 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Session::profile(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     const int batch = info[0].ToNumber().Int32Value();
     const bool training = info[1].ToBoolean();
     if (batch < 1) throw Failure(Code::INVALID_ARGUMENT, "the batch size must be positive");
@@ -167,7 +163,7 @@ Napi::Value Session::profile(const Napi::CallbackInfo& info) {
 Napi::Value Session::describe(const Napi::CallbackInfo& info) { return describe_graph(info.Env(), graph_); }
 
 Napi::Value Session::configure(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     const AverageOptions average = to_average_options(info[0]);
     const auto updates = uint64_t(info[1].ToNumber().DoubleValue());
     job.work = [this, average, updates] {
@@ -178,7 +174,7 @@ Napi::Value Session::configure(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Session::swap_average(const Napi::CallbackInfo& info) {
-  return promised(info, [&](Worker::Job& job) {
+  return resident_.promised(info, [&](Worker::Job& job) {
     job.work = [this] {
       const LocalStore::Hold hold(*executor().parameters());
       executor().parameters()->swap_average();
@@ -189,24 +185,6 @@ Napi::Value Session::swap_average(const Napi::CallbackInfo& info) {
 std::shared_ptr<Store> Session::store() {
   std::lock_guard lock(facts_);
   return store_;
-}
-
-Napi::Value Session::memory(const Napi::CallbackInfo& info) {
-  std::lock_guard lock(facts_);
-  return to_js(info.Env(), memory_);
-}
-
-Napi::Value Session::dispose(const Napi::CallbackInfo& info) {
-  if (disposed_.IsEmpty()) {
-    const Napi::Promise promise = worker_->close(info.Env(), [this] {
-      executor_.reset();
-      std::lock_guard lock(facts_);
-      store_.reset();
-      memory_ = {};
-    });
-    disposed_ = Napi::Persistent(promise.As<Napi::Object>());
-  }
-  return disposed_.Value();
 }
 
 Napi::Value Session::threads(const Napi::CallbackInfo& info) {

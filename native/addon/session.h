@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "addon/worker.h"
+#include "addon/resident.h"
 #include "core/executor.h"
 
 namespace googlenet::addon {
@@ -29,25 +29,21 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value profile(const Napi::CallbackInfo& info);
   Napi::Value configure(const Napi::CallbackInfo& info);
   Napi::Value swap_average(const Napi::CallbackInfo& info);
-  Napi::Value memory(const Napi::CallbackInfo& info);
-  Napi::Value dispose(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info) { return resident_.memory(info); }
+  Napi::Value dispose(const Napi::CallbackInfo& info) { return resident_.dispose(info); }
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value device_description(const Napi::CallbackInfo& info);
   Napi::Value isa(const Napi::CallbackInfo& info);
 
-  template <class Body>
-  Napi::Value promised(const Napi::CallbackInfo& info, const Body& body);
-  Executor& executor();  // on the worker: made at its first use
+  std::unique_ptr<Executor> make();
+  Executor& executor() { return resident_.engine(); }  // on the worker
 
-  Graph graph_;
-  Executor::Options options_;
-  std::unique_ptr<Executor> executor_;
-  std::mutex facts_;
+  const Graph graph_;
+  const Executor::Options options_;
+  std::mutex facts_;  // what other threads may ask for
   std::string description_;
   std::shared_ptr<Store> store_;
-  MemoryReport memory_{};
-  Napi::ObjectReference disposed_;
-  std::unique_ptr<Worker> worker_;  // last: its thread uses what stands above
+  Resident<Executor> resident_;  // last: its thread uses what stands above
 };
 
 /** Cancel: lets JavaScript stop a call between two steps of the network. */

@@ -9,8 +9,8 @@
 //
 // Memory that `allocate` gave is the device's: the engine computes addresses in it and reads and writes it through
 // `upload` and `download` alone. What a device is asked to do happens in the order of the calls; it may happen later
-// than the call returns, except for what fills host memory (download, export_tensor, square_sum) and for update and
-// scale_add, whose memory several devices share in turns.
+// than the call returns, except for what fills host memory (download, export_tensor, square_sum). Memory that several
+// devices use in turns is handed on after `finish`.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -142,7 +142,6 @@ typedef struct gn_update {
   int64_t first, count;
   float rate, momentum_factor, decay, gradient_scale;
   float squares_decay, epsilon, average_share;
-  float initial_squares;  // what the engine fills new squares with
 } gn_update;
 
 typedef enum gn_host_format { GN_HOST_F32_NCHW = 0, GN_HOST_U8_NHWC_RGB } gn_host_format;

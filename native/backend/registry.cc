@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 
 #include <filesystem>
-#include <mutex>
 
 #include "core/status.h"
 
@@ -35,26 +34,13 @@ const gn_backend& backend_named(const std::string& device) {
   if (device == "cpu") return *googlenet_cpu_backend();
   if (device != "cuda" && !device.starts_with("cuda:"))
     throw Failure(Code::DEVICE_UNAVAILABLE, "there is no device '" + device + "', only cpu, cuda and cuda:N");
-  static std::mutex mutex;
-  static const gn_backend* cuda = nullptr;
-  const std::lock_guard lock(mutex);
-  if (!cuda) cuda = &open_cuda();
-  return *cuda;
+  static const gn_backend& cuda = open_cuda();  // tried again at the next call when it throws
+  return cuda;
 }
 
 int device_index(const std::string& device) {
   const size_t colon = device.find(':');
   return colon == std::string::npos ? 0 : std::stoi(device.substr(colon + 1));
-}
-
-std::string probe(const std::string& name) {
-  const gn_backend& backend = backend_named(name);
-  const gn_device_options options{0, 0, 0, device_index(name)};
-  gn_device* device = nullptr;
-  check(backend.open(&options, &device));
-  const std::string description = backend.describe(device);
-  backend.close(device);
-  return description;
 }
 
 void check(const gn_status& status) {

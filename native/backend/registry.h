@@ -12,9 +12,6 @@ const gn_backend& backend_named(const std::string& device);
 /** N of 'cuda:N', else 0. */
 int device_index(const std::string& device);
 
-/** Opens the device and closes it again: its description. Throws DEVICE_UNAVAILABLE. */
-std::string probe(const std::string& device);
-
 /** Turns a status from across the seam into a Failure. */
 void check(const gn_status& status);
 

@@ -9,7 +9,9 @@ namespace googlenet {
 
 class Device {
  public:
-  Device(const std::string& name, const gn_device_options& options) : backend(backend_named(name)) {
+  /** `name`: 'cpu', 'cuda' or 'cuda:N', whose N becomes the options' index. */
+  Device(const std::string& name, gn_device_options options) : backend(backend_named(name)) {
+    options.index = device_index(name);
     check(backend.open(&options, &handle_));
   }
   ~Device() { backend.close(handle_); }

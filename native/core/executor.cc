@@ -18,7 +18,8 @@ static void stop_if(const std::atomic<bool>* cancelled) {
 }
 
 static std::shared_ptr<Device> open_device(const Executor::Options& options) {
-  const gn_device_options device{options.threads, options.alone, options.exact, device_index(options.device)};
+  gn_device_options device{};
+  device.threads = options.threads, device.alone = options.alone, device.exact = options.exact;
   return std::make_shared<Device>(options.device, device);
 }
 
@@ -82,8 +83,7 @@ Executor::Program& Executor::program(const PlanRequest& request) {
   Program& program = *programs_.front();
   arena_.grow(backend_, device_, program.plan.arena_bytes);
   scratch_.grow(backend_, device_, std::max<int64_t>(program.scratch_bytes, 64));
-  if (request.training)
-    gradients_.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * int64_t(sizeof(float)));
+  if (request.training) gradients_.grow_floats(backend_, device_, layout_->parameter_floats);
   return program;
 }
 
@@ -186,10 +186,18 @@ RunResult Executor::run(const RunRequest& request) {
   return result;
 }
 
-double Executor::gradient_norm() const {
+double Executor::norm_of(const float* gradients) const {
   double squares = 0;
-  check(backend_.square_sum(device_, gradients_.floats(), layout_->parameter_floats, &squares));
+  check(backend_.square_sum(device_, gradients, layout_->parameter_floats, &squares));
   return std::sqrt(squares);
+}
+
+Push Executor::push_of(const OptimizerOptions& optimizer, double gradient_norm) const {
+  Push push;
+  push.updates = updates_of(graph_, *layout_, optimizer);
+  push.initial_squares = optimizer.initial_squares;
+  push.gradient_scale = clip_scale(optimizer, gradient_norm);
+  return push;
 }
 
 StepResult Executor::differentiate(RunRequest request) {
@@ -210,7 +218,7 @@ StepResult Executor::differentiate(RunRequest request) {
                   "the loss is " + std::to_string(result.loss) + " at step " + std::to_string(request.step) +
                       "; the weights were left as they were. Lower the rate, clip gradients, or check the input");
   execute(p, true, request.cancelled);
-  result.gradient_norm = gradient_norm();
+  result.gradient_norm = norm_of(gradients());
   if (!std::isfinite(result.gradient_norm))
     throw Failure(Code::NOT_FINITE, "a gradient is not finite at step " + std::to_string(request.step) + " (loss " +
                                         std::to_string(result.loss) +
@@ -221,13 +229,11 @@ StepResult Executor::differentiate(RunRequest request) {
 
 // The model is a worker of its own store, one that computes on the weights themselves.
 StepResult Executor::step(const RunRequest& request, const OptimizerOptions& optimizer) {
-  Push push;
-  push.updates = updates_of(graph_, *layout_, optimizer);
   StepResult result = differentiate(request);
+  Push push = push_of(optimizer, result.gradient_norm);
   stop_if(request.cancelled);
   push.gradients = gradients();
   push.base = result.updates;
-  push.gradient_scale = clip_scale(optimizer, result.gradient_norm);
   result.updates = store_->push(device_, push).updates;
   return result;
 }

@@ -96,8 +96,10 @@ class Executor {
   StepResult step(const RunRequest& request, const OptimizerOptions& optimizer);
   /** Forward and backward. The gradients stay in gradients(). Throws NOT_FINITE as step(). */
   StepResult differentiate(RunRequest request);
-  /** The gradient's global L2 norm. */
-  double gradient_norm() const;
+  /** The global L2 norm of gradients in the device's memory. */
+  double norm_of(const float* gradients) const;
+  /** A push with all that the optimiser decides; gradients, base and policy are the caller's. */
+  Push push_of(const OptimizerOptions& optimizer, double gradient_norm) const;
   float* gradients() const { return gradients_.floats(); }
   /** Where the parameters live. */
   const std::shared_ptr<LocalStore>& parameters() const { return store_; }

@@ -24,7 +24,7 @@ DeviceMemory& Executor::arena_of(ParameterSet set) {
     case ParameterSet::average: return store_->average();
     case ParameterSet::gradients: break;
   }
-  gradients_.grow(backend_, device_, std::max<int64_t>(layout_->parameter_floats, 1) * int64_t(sizeof(float)));
+  gradients_.grow_floats(backend_, device_, layout_->parameter_floats);
   return gradients_;
 }
 

@@ -20,6 +20,10 @@ class DeviceMemory {
     check(backend.allocate(device, bytes, &data_));
     bytes_ = bytes;
   }
+  /** An array of parameters' kind; one float at least, so that there is an address. */
+  void grow_floats(const gn_backend& backend, gn_device* device, int64_t floats) {
+    grow(backend, device, (floats > 0 ? floats : 1) * int64_t(sizeof(float)));
+  }
   void release() {
     if (data_) backend_->release(device_, data_);
     data_ = nullptr, bytes_ = 0;

@@ -1,6 +1,5 @@
 // The optimisers' passes over the flat arenas: updates (the rules are those of cpu/simd/update.cc), sums and copies, the
-// gradient norm. An arena may belong to a store that workers on other streams share in turns, so what writes one is
-// done when it returns.
+// gradient norm.
 #include <cmath>
 
 #include "cuda/launch.h"
@@ -82,14 +81,10 @@ struct Gather {
 
 }  // namespace
 
-void update(gn_device& device, const gn_update& u) {
-  for_each(device, u.count, Update{u});
-  check(cudaStreamSynchronize(device.stream), "updating parameters");
-}
+void update(gn_device& device, const gn_update& u) { for_each(device, u.count, Update{u}); }
 
 void scale_add(gn_device& device, float* dst, const float* src, int64_t count, float keep, float scale) {
   for_each(device, count, ScaleAdd{dst, src, keep, scale});
-  check(cudaStreamSynchronize(device.stream), "adding parameters");
 }
 
 double square_sum(gn_device& device, const float* values, int64_t count) {

@@ -52,7 +52,6 @@ std::vector<gn_update> updates_of(const Graph& graph, const Layout& layout, cons
     u.gradient_scale = 1;
     u.squares_decay = options.squares_decay;
     u.epsilon = options.epsilon;
-    u.initial_squares = options.initial_squares;
     updates.push_back(u);
   }
   if (!frozen.empty())

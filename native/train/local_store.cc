@@ -66,7 +66,7 @@ LocalStore::LocalStore(std::shared_ptr<Device> device, int64_t floats) : device_
 
 DeviceMemory& LocalStore::arena(DeviceMemory& memory) {
   if (!memory.data()) {
-    memory.grow(device_->backend, device_->handle(), std::max<int64_t>(floats_, 1) * int64_t(sizeof(float)));
+    memory.grow_floats(device_->backend, device_->handle(), floats_);
     bytes_ += memory.bytes();
   }
   return memory;
@@ -83,6 +83,7 @@ DeviceMemory& LocalStore::average() {
   if (average_.data()) return average_;
   arena(average_);
   check(device_->backend.scale_add(device_->handle(), average_.floats(), weights_.floats(), floats_, 0, 1));
+  check(device_->backend.finish(device_->handle()));
   return average_;
 }
 
@@ -123,6 +124,7 @@ uint64_t LocalStore::fetch(gn_device* by, float* weights) {
     if (i == 0) version = updates_;
     check(device_->backend.scale_add(by, weights + shard.first, weights_.floats() + shard.first,
                                      shard.last - shard.first, 0, 1));
+    check(device_->backend.finish(by));
     turn.leave();
   }
   return version;
@@ -131,12 +133,12 @@ uint64_t LocalStore::fetch(gn_device* by, float* weights) {
 // Arenas appear under a Hold, since turns that are under way read their addresses.
 void LocalStore::ensure(const Push& push) {
   const gn_rule rule = push.updates.empty() ? GN_SGD : push.updates[0].rule;
-  const int needed =
-      (keeps_momentum(rule) ? kMomentum : 0) | (keeps_squares(rule) ? kSquares : 0) | (push.group > 1 ? kGathered : 0);
+  const int needed = (keeps_momentum(rule) ? kMomentum : 0) | (keeps_squares(rule) ? kSquares : 0) |
+                     (push.policy.group > 1 ? kGathered : 0);
   if ((ready_.load() & needed) == needed) return;
   Hold hold(*this);
   if (needed & kMomentum) momentum();
-  if (needed & kSquares) squares(push.updates[0].initial_squares);
+  if (needed & kSquares) squares(push.initial_squares);
   if (needed & kGathered) arena(gathered_);
   ready_ |= needed;
 }
@@ -148,20 +150,23 @@ void LocalStore::count_update(Verdict& verdict) {
   if (averaging_.kind != AverageKind::none) verdict.average_share = float(averaging_.share(updates_));
 }
 
+void LocalStore::complete_group(Verdict& verdict) {
+  verdict.group = gathered_count_;
+  gathered_count_ = 0;
+  count_update(verdict);
+}
+
 LocalStore::Verdict LocalStore::judge(const Push& push) {
+  const PushPolicy& policy = push.policy;
   Verdict v;
   v.result.order = pushes_++;
   v.result.staleness = updates_ > push.base ? updates_ - push.base : 0;
-  v.result.applied = push.max_staleness < 0 || v.result.staleness <= uint64_t(push.max_staleness);
-  const float share = push.scale_by_staleness ? 1.0f / float(std::max<uint64_t>(1, v.result.staleness)) : 1.0f;
-  if (v.result.applied && push.group > 1) {
-    v.gathers = true, v.clears = gathered_count_ == 0;
+  v.result.applied = policy.max_staleness < 0 || v.result.staleness <= uint64_t(policy.max_staleness);
+  const float share = policy.scale_by_staleness ? 1.0f / float(std::max<uint64_t>(1, v.result.staleness)) : 1.0f;
+  if (v.result.applied && policy.group > 1) {
+    v.gathers = true, v.clears = gathered_count_++ == 0;
+    if (gathered_count_ >= policy.group) complete_group(v);
     v.gradient_scale = push.gradient_scale * share;
-    if (++gathered_count_ >= push.group) {
-      v.group = gathered_count_;
-      count_update(v);
-      gathered_count_ = 0;
-    }
   } else if (v.result.applied) {
     v.gradients = push.gradients;
     v.gradient_scale = push.gradient_scale, v.rate_scale = share;
@@ -192,35 +197,34 @@ void LocalStore::apply(gn_device* by, const Shard& shard, const Push& push, cons
   }
 }
 
-Pushed LocalStore::push(gn_device* by, const Push& push) {
+// What is written is done before the turn is passed on: the next may belong to another device.
+template <class Decide>
+Pushed LocalStore::pass(gn_device* by, const Push& push, const Decide& decide) {
   ensure(push);
   Turn turn(*this);
   Verdict verdict;
   for (size_t i = 0; i < shards_.size(); i++) {
     const Shard& shard = turn.enter();
-    if (i == 0) verdict = judge(push);
-    if (verdict.result.applied) apply(by, shard, push, verdict);
+    if (i == 0) verdict = decide();
+    apply(by, shard, push, verdict);
+    check(device_->backend.finish(by));
     turn.leave();
   }
   return verdict.result;
 }
 
+Pushed LocalStore::push(gn_device* by, const Push& push) {
+  return pass(by, push, [&] { return judge(push); });
+}
+
 uint64_t LocalStore::flush(gn_device* by, const Push& push) {
-  ensure(push);
-  Turn turn(*this);
-  Verdict verdict;
-  for (size_t i = 0; i < shards_.size(); i++) {
-    const Shard& shard = turn.enter();
-    if (i == 0 && gathered_count_ > 0) {
-      verdict.group = gathered_count_;
-      count_update(verdict);
-      gathered_count_ = 0;
-    }
-    if (i == 0) verdict.result.updates = updates_;
-    apply(by, shard, push, verdict);
-    turn.leave();
-  }
-  return verdict.result.updates;
+  const auto rest = [&] {
+    Verdict verdict;
+    if (gathered_count_ > 0) complete_group(verdict);
+    verdict.result.updates = updates_;
+    return verdict;
+  };
+  return pass(by, push, rest).updates;
 }
 
 }  // namespace googlenet

@@ -47,14 +47,13 @@ class LocalStore : public Store {
   DeviceMemory& squares(float initial = 0);
   /** The weights themselves at its first use. */
   DeviceMemory& average();
-  bool averages() const { return average_.data() != nullptr; }
   /** Starts, changes or ends the averaging; `updates`: how many have been made before. */
   void configure(const AverageOptions& average, uint64_t updates);
   /** Weights and average change places. */
   void swap_average();
-  /** Counts every change of the weights, whoever made it: weight copies of kernels follow it. */
   /** Momentum, squares, average and gathered gradients end; the weights count as new. */
   void forget_state();
+  /** Counts every change of the weights, whoever made it: weight copies of kernels follow it. */
   uint64_t contents() const { return contents_; }
   void changed() { contents_++; }
   uint64_t updates() const { return updates_; }
@@ -78,8 +77,12 @@ class LocalStore : public Store {
 
   DeviceMemory& arena(DeviceMemory& memory);
   void ensure(const Push& push);
+  /** Takes `decide`'s verdict on the first shard through all of them. */
+  template <class Decide>
+  Pushed pass(gn_device* by, const Push& push, const Decide& decide);
   Verdict judge(const Push& push);
   void count_update(Verdict& verdict);
+  void complete_group(Verdict& verdict);
   void apply(gn_device* by, const Shard& shard, const Push& push, const Verdict& verdict);
 
   std::shared_ptr<Device> device_;

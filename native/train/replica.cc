@@ -1,7 +1,6 @@
 #include "train/replica.h"
 
 #include <chrono>
-#include <cmath>
 
 #include "core/status.h"
 
@@ -38,7 +37,7 @@ void Replica::step_alone(const OptimizerOptions& local) {
 void Replica::accrue() {
   const Device& device = executor_.device();
   const int64_t floats = executor_.parameters()->floats();
-  accrued_.grow(device.backend, device.handle(), std::max<int64_t>(floats, 1) * int64_t(sizeof(float)));
+  accrued_.grow_floats(device.backend, device.handle(), floats);
   check(device.backend.scale_add(device.handle(), accrued_.floats(), executor_.gradients(), floats, held_ > 1, 1));
 }
 
@@ -56,40 +55,37 @@ Computed Replica::compute(const RunRequest& request, bool fetch, const Optimizer
   if (held_ > 0) accrue();
   computed.step = executor_.differentiate(request);
   computed.base = base_;
+  norm_ = computed.step.gradient_norm;
   if (held_++ == 0) push_base_ = base_;
   return computed;
 }
 
-Pushed Replica::push(const OptimizerOptions& optimizer, Push push) {
+Pushed Replica::push(const OptimizerOptions& optimizer, const PushPolicy& policy) {
   if (held_ == 0) throw Failure(Code::INVALID_ARGUMENT, "there is no gradient to push: compute() one first");
-  const Device& device = executor_.device();
-  push.gradients = executor_.gradients();
+  const float* gradients = executor_.gradients();
+  double norm = norm_;
   if (held_ > 1) {
     accrue();
-    push.gradients = accrued_.floats();
+    gradients = accrued_.floats();
+    if (optimizer.clip > 0) norm = executor_.norm_of(gradients);
   }
   held_ = 0;
+  Push push = executor_.push_of(optimizer, norm);
+  push.gradients = gradients;
   push.base = push_base_;
-  push.updates = updates_of(executor_.graph(), executor_.layout(), optimizer);
-  if (optimizer.clip > 0) {
-    double squares = 0;
-    check(device.backend.square_sum(device.handle(), push.gradients, executor_.parameters()->floats(), &squares));
-    push.gradient_scale = clip_scale(optimizer, std::sqrt(squares));
-  }
+  push.policy = policy;
   double seconds = 0;
   Pushed pushed;
   {
     Timer timer(seconds);
-    pushed = store_->push(device.handle(), push);
+    pushed = store_->push(executor_.device().handle(), push);
   }
   pushed.seconds = seconds;
   return pushed;
 }
 
 uint64_t Replica::flush(const OptimizerOptions& optimizer) {
-  Push push;
-  push.updates = updates_of(executor_.graph(), executor_.layout(), optimizer);
-  return store_->flush(executor_.device().handle(), push);
+  return store_->flush(executor_.device().handle(), executor_.push_of(optimizer, 0));
 }
 
 MemoryReport Replica::memory() const {

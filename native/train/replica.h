@@ -23,8 +23,8 @@ class Replica {
    * gradient at `local`'s rate (Downpour SGD with n_fetch > 1). Gradients that were not pushed yet are added up.
    */
   Computed compute(const RunRequest& request, bool fetch, const OptimizerOptions& local);
-  /** Pushes the sum of the gradients since the last push; `push` says how, its gradients and base are filled in. */
-  Pushed push(const OptimizerOptions& optimizer, Push push);
+  /** Pushes the sum of the gradients since the last push. */
+  Pushed push(const OptimizerOptions& optimizer, const PushPolicy& policy);
   /** Forgets the gradients that were not pushed. */
   void discard() { held_ = 0; }
   uint64_t flush(const OptimizerOptions& optimizer);
@@ -39,6 +39,7 @@ class Replica {
   DeviceMemory accrued_;
   uint64_t base_ = 0;       // version of its weights
   uint64_t push_base_ = 0;  // of the oldest gradient that was not pushed
+  double norm_ = 0;         // of the newest gradient
   bool fetched_ = false;
   int held_ = 0;  // gradients since the last push; the last of them in the executor, the sum of the rest in accrued_
 };

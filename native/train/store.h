@@ -10,6 +10,16 @@
 
 namespace googlenet {
 
+/** What a store makes of gradients that come late, or several at a time. */
+struct PushPolicy {
+  /** Divide the rate by max(1, staleness) (Zhang et al. 2015, arXiv 1511.05950). */
+  bool scale_by_staleness = false;
+  /** Beyond this staleness the gradient is not applied; negative: any is welcome. */
+  int64_t max_staleness = -1;
+  /** n-softsync: an update is made of the mean of so many gradients; 1: of each alone. */
+  int group = 1;
+};
+
 /** A gradient on its way to the store, and how it is to be applied. */
 struct Push {
   const float* gradients = nullptr;
@@ -17,14 +27,11 @@ struct Push {
   uint64_t base = 0;
   /** Ranges and factors of the update (optim/optimizer.h). */
   std::vector<gn_update> updates;
+  /** What squares start from, where the store has none yet. */
+  float initial_squares = 0;
   /** The gradient is multiplied by this first (clipping). */
   float gradient_scale = 1;
-  /** Divide the rate by max(1, staleness) (Zhang et al. 2015, arXiv 1511.05950). */
-  bool scale_by_staleness = false;
-  /** Beyond this staleness the gradient is not applied; negative: any is welcome. */
-  int64_t max_staleness = -1;
-  /** n-softsync: an update is made of the mean of so many gradients; 1: of each alone. */
-  int group = 1;
+  PushPolicy policy;
 };
 
 struct Pushed {
@@ -35,6 +42,7 @@ struct Pushed {
   bool applied = false;
   /** Updates made so far, this push included. */
   uint64_t updates = 0;
+  /** It took, waiting for a turn included. */
   double seconds = 0;
 };
 

@@ -37,6 +37,7 @@ const gn_backend& update_backend() {
       googlenet::cpu::update(*device, *u);
       return gn_status{};
     };
+    b.finish = [](gn_device*) { return gn_status{}; };
     b.scale_add = [](gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale) {
       googlenet::cpu::scale_add(*device, dst, src, count, keep, scale);
       return gn_status{};
@@ -60,7 +61,11 @@ using googlenet::Pushed;
 
 constexpr int64_t kFloats = 300001;  // several shards, the last one odd
 
-std::shared_ptr<Device> device() { return std::make_shared<Device>("cpu", gn_device_options{1, 0, 0, 0}); }
+std::shared_ptr<Device> device() {
+  gn_device_options options{};
+  options.threads = 1;
+  return std::make_shared<Device>("cpu", options);
+}
 
 /** An update that adds 1 to every weight: all weights then equal the number of updates. */
 Push counting(const std::vector<float>& gradient) {
@@ -88,7 +93,7 @@ void workers_at_once(int workers, int group, int64_t max_staleness) {
     const auto mine = device();
     std::vector<float> weights(kFloats), gradient(kFloats, -1);
     Push push = counting(gradient);
-    push.group = group, push.max_staleness = max_staleness;
+    push.policy.group = group, push.policy.max_staleness = max_staleness;
     for (int step = 0; step < kSteps; step++) {
       push.base = store->fetch(mine->handle(), weights.data());
       for (const float w : weights)
@@ -136,18 +141,18 @@ void policies() {
   Push push = counting(gradient);
   for (int i = 0; i < 4; i++) store.push(by->handle(), push);  // all on version 0
   check(weight() == 4, "policies: plain pushes ignore staleness");
-  push.scale_by_staleness = true;
+  push.policy.scale_by_staleness = true;
   Pushed pushed = store.push(by->handle(), push);
   check(pushed.staleness == 4 && pushed.applied && weight() == 4.25f, "policies: scaled by 1/4");
   push.base = 5;
   pushed = store.push(by->handle(), push);
   check(pushed.staleness == 0 && weight() == 5.25f, "policies: a fresh gradient is not scaled");
-  push.scale_by_staleness = false, push.max_staleness = 2, push.base = 3;
+  push.policy.scale_by_staleness = false, push.policy.max_staleness = 2, push.base = 3;
   pushed = store.push(by->handle(), push);
   check(pushed.staleness == 3 && !pushed.applied && pushed.updates == 6 && weight() == 5.25f, "policies: refused");
   push.base = 4;
   check(store.push(by->handle(), push).applied && weight() == 6.25f, "policies: at the bound");
-  push.max_staleness = -1, push.group = 3, push.gradient_scale = 0.5f;
+  push.policy.max_staleness = -1, push.policy.group = 3, push.gradient_scale = 0.5f;
   store.push(by->handle(), push), store.push(by->handle(), push);
   check(weight() == 6.25f, "policies: a group waits");
   check(store.push(by->handle(), push).updates == 8 && std::fabs(weight() - 6.75f) < 1e-6f, "policies: a group's mean");
