@@ -215,11 +215,11 @@ class ConvBackwardWeights : public Conv {
     float* src = static_cast<float*>(buffer_of(step_.src, b));
     float* dst = static_cast<float*>(buffer_of(step_.diff_dst, b));
     if (src_at_ >= 0) {
-      src = static_cast<float*>(Scratch::at(b, src_at_));
+      src = Scratch::floats(b, src_at_);
       pack(pool_, step_.src, grown_src_.h, grown_src_.w, block_, b, src);
     }
     if (dst_at_ >= 0) {
-      dst = static_cast<float*>(Scratch::at(b, dst_at_));
+      dst = Scratch::floats(b, dst_at_);
       pack(pool_, step_.diff_dst, grown_dst_.h, grown_dst_.w, block_, b, dst);
     }
     float* gradient = b.gradients + step_.weights.offset;

@@ -1,9 +1,8 @@
 // The CPU as a backend: the table of backend.h over oneDNN and our own kernels. Exceptions end here.
 #include <cstdlib>
 #include <cstring>
-#include <new>
 
-#include "core/status.h"
+#include "backend/guard.h"
 #include "cpu/onednn.h"
 #include "cpu/winograd_weights.h"
 
@@ -11,26 +10,16 @@ namespace googlenet::cpu {
 
 namespace {
 
-gn_status failed(Code code, const char* message) {
-  gn_status status{int32_t(code), {}};
-  std::strncpy(status.message, message, sizeof status.message - 1);
-  return status;
-}
-
+/** guarded() that also knows oneDNN's errors. */
 template <class Body>
-gn_status guarded(const Body& body) {
-  try {
-    body();
-    return gn_status{};
-  } catch (const Failure& failure) {
-    return failed(failure.code, failure.what());
-  } catch (const std::bad_alloc&) {
-    return failed(Code::OUT_OF_MEMORY, "memory could not be allocated");
-  } catch (const dnnl::error& error) {
-    return failed(error.status == dnnl_out_of_memory ? Code::OUT_OF_MEMORY : Code::INTERNAL, error.what());
-  } catch (const std::exception& error) {
-    return failed(Code::INTERNAL, error.what());
-  }
+gn_status safely(const Body& body) {
+  return guarded([&] {
+    try {
+      body();
+    } catch (const dnnl::error& error) {
+      throw Failure(error.status == dnnl_out_of_memory ? Code::OUT_OF_MEMORY : Code::INTERNAL, error.what());
+    }
+  });
 }
 
 const char* libraries() {
@@ -42,7 +31,7 @@ const char* libraries() {
 }
 
 gn_status open(const gn_device_options* options, gn_device** device) {
-  return guarded([&] {
+  return safely([&] {
     auto made = std::make_unique<gn_device>();
     const int cores = available_cores();
     const int threads = options->threads > 0 ? options->threads : cores;
@@ -63,7 +52,7 @@ const char* describe(const gn_device* device) { return device->description.c_str
 
 // Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.
 gn_status allocate(gn_device* device, int64_t bytes, void** memory) {
-  return guarded([&] {
+  return safely([&] {
     constexpr int64_t kPage = 4096, kChunk = 1 << 22;
     const int64_t size = (bytes + kPage - 1) / kPage * kPage;
     void* data = std::aligned_alloc(kPage, size_t(size));
@@ -98,7 +87,7 @@ Kernel make(gn_device& device, const gn_step& step) {
 }
 
 gn_status prepare(gn_device* device, const gn_step* step, gn_kernel** kernel) {
-  return guarded([&] {
+  return safely([&] {
     // oneDNN divides the work when a primitive is made, for as many threads as it is told here.
     dnnl_threadpool_interop_set_max_concurrency(device->pool->threads());
     try {
@@ -114,13 +103,13 @@ void inspect(const gn_kernel* kernel, gn_kernel_info* info) {
   *info = {kernel->implementation.c_str(), kernel->scratch_bytes};
 }
 gn_status run(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
-  return guarded([&] { kernel->run(*bindings); });
+  return safely([&] { kernel->run(*bindings); });
 }
 gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
-  return guarded([&] { kernel->sync(*bindings); });
+  return safely([&] { kernel->sync(*bindings); });
 }
 int64_t kernel_bytes(const gn_device* device) {
-  return device->onednn->weight_bytes() + WinogradWeights::bytes_held(*device);
+  return device->onednn->weight_bytes() + device->winograd_weights.bytes();
 }
 
 const gn_backend kBackend{
@@ -141,19 +130,19 @@ const gn_backend kBackend{
     inspect,
     run,
     sync,
-    [](gn_device* device, const gn_update* u) { return guarded([&] { update(*device, *u); }); },
+    [](gn_device* device, const gn_update* u) { return safely([&] { update(*device, *u); }); },
     [](gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale) {
-      return guarded([&] { scale_add(*device, dst, src, count, keep, scale); });
+      return safely([&] { scale_add(*device, dst, src, count, keep, scale); });
     },
     kernel_bytes,
     [](gn_device* device, const float* values, int64_t count, double* result) {
-      return guarded([&] { *result = square_sum(*device, values, count); });
+      return safely([&] { *result = square_sum(*device, values, count); });
     },
     [](gn_device* device, const gn_tensor* dst, const int32_t* map, void* arena, const void* host,
        gn_host_format format,
-       const float mean[3]) { return guarded([&] { import_tensor(*device, *dst, map, arena, host, format, mean); }); },
+       const float mean[3]) { return safely([&] { import_tensor(*device, *dst, map, arena, host, format, mean); }); },
     [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
-      return guarded([&] { export_tensor(*device, *src, map, arena, host); });
+      return safely([&] { export_tensor(*device, *src, map, arena, host); });
     },
 };
 

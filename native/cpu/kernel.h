@@ -1,11 +1,11 @@
 // What every CPU kernel is: made from one step, run many times with the arenas bound at each run.
 #pragma once
-#include <list>
 #include <memory>
 #include <string>
 
 #include "backend/backend.h"
 #include "core/threads.h"
+#include "cpu/copies.h"
 #include "cpu/isa.h"
 
 namespace googlenet::cpu {
@@ -16,7 +16,7 @@ class WinogradWeights;  // cpu/winograd_weights.h
 struct gn_device {
   std::shared_ptr<googlenet::ThreadPool> pool;
   std::shared_ptr<googlenet::cpu::Onednn> onednn;
-  std::list<std::weak_ptr<googlenet::cpu::WinogradWeights>> winograd_weights;
+  googlenet::cpu::Copies<googlenet::cpu::WinogradWeights> winograd_weights;
   googlenet::Isa isa;
   int block;           // 16 with AVX-512, else 8
   bool exact = false;  // direct convolutions only

@@ -50,24 +50,8 @@ int64_t Weights::bytes() const {
 
 std::shared_ptr<Weights> Onednn::weights(int64_t offset, const memory::desc& master, const memory::desc& permuted,
                                          const memory::desc& viewed, const memory::desc& target) {
-  for (auto copy = copies_.begin(); copy != copies_.end();) {
-    if (const auto held = copy->lock()) {
-      if (held->matches(offset, viewed, target)) return held;
-      ++copy;
-    } else {
-      copy = copies_.erase(copy);
-    }
-  }
-  auto made = std::make_shared<Weights>(offset, master, permuted, viewed, target, engine);
-  copies_.push_back(made);
-  return made;
-}
-
-int64_t Onednn::weight_bytes() {
-  int64_t bytes = 0;
-  for (const auto& copy : copies_)
-    if (const auto held = copy.lock()) bytes += held->bytes();
-  return bytes;
+  return copies_.shared([&](const Weights& copy) { return copy.matches(offset, viewed, target); },
+                        [&] { return std::make_shared<Weights>(offset, master, permuted, viewed, target, engine); });
 }
 
 static memory::format_tag blocked(const gn_device& device) {

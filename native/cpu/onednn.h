@@ -1,14 +1,14 @@
 // oneDNN on our own threads: engine, stream, descriptors of our tensors, and copies of weights in the formats that
 // primitives choose. Included by the files of native/cpu that call oneDNN, and nowhere else.
 #pragma once
-#include <list>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <oneapi/dnnl/dnnl_threadpool.hpp>
 #include <oneapi/dnnl/dnnl_threadpool_iface.hpp>
 
+#include "backend/scratch.h"
+#include "cpu/copies.h"
 #include "cpu/kernel.h"
-#include "cpu/scratch.h"
 #include "cpu/view.h"
 
 namespace googlenet::cpu {
@@ -58,10 +58,10 @@ struct Onednn {
   /** Shared by all kernels that read the same parameter in the same format, forgotten with the last of them. */
   std::shared_ptr<Weights> weights(int64_t offset, const dnnl::memory::desc& master, const dnnl::memory::desc& permuted,
                                    const dnnl::memory::desc& viewed, const dnnl::memory::desc& target);
-  int64_t weight_bytes();
+  int64_t weight_bytes() const { return copies_.bytes(); }
 
  private:
-  std::list<std::weak_ptr<Weights>> copies_;
+  Copies<Weights> copies_;
 };
 
 /** Blocked (nChw16c or nChw8c by the device's block) or planar; a view is a submemory of its buffer's descriptor. */

@@ -4,8 +4,8 @@
 //   few tiles    all threads transform one V, then divide blocks and chunks: the weights are read once
 #include <algorithm>
 
+#include "backend/scratch.h"
 #include "core/status.h"
-#include "cpu/scratch.h"
 #include "cpu/simd.h"
 #include "cpu/slots.h"
 #include "cpu/view.h"
@@ -29,7 +29,7 @@ class WinogradData : public gn_kernel {
         src_(backward_ ? step.diff_dst : step.src, device.block),
         dst_(backward_ ? step.diff_src : step.dst, device.block),
         taps_(step.attributes.kernel_h),
-        points_(winograd_points(taps_).count * winograd_points(taps_).count),
+        points_(winograd_point_count(taps_)),
         few_(WinogradTiles::count(dst_.n, dst_.h, dst_.w) < int64_t(kFewTiles) * pool_.threads()),
         tiles_(taps_, dst_.n, dst_.h, dst_.w, block_count()),
         weights_(WinogradWeights::shared(device, {step.weights.offset, taps_, src_.span, dst_.span, backward_})) {
@@ -37,8 +37,6 @@ class WinogradData : public gn_kernel {
     if (step.accumulate || step.mask.arena != GN_NONE)
       throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
     const gn_attributes& a = step.attributes;
-    // Rows of V and M are multiples of 32 bytes; planes of points a multiple of 4096 apart would share cache sets.
-    const auto point_stride = [&](int channels) { return int64_t(tiles_.largest) * channels + 16; };
     shape_ = {taps_,
               src_.h,
               src_.w,
@@ -52,14 +50,14 @@ class WinogradData : public gn_kernel {
               dst_.span,
               src_.image,
               dst_.image,
-              point_stride(src_.span),
-              point_stride(kernels_.winograd_chunk),
+              tiles_.point_stride(src_.span),
+              tiles_.point_stride(kernels_.winograd_chunk),
               step.direction == GN_FORWARD && a.relu};
     const int64_t threads = pool_.threads(), slots = few_ ? int64_t(tiles_.blocks.size()) : threads;
     v_floats_ = points_ * shape_.v_point, m_floats_ = points_ * shape_.m_point;
     Scratch scratch;
-    v_at_ = scratch.add(slots * v_floats_ * int64_t(sizeof(float)));
-    m_at_ = scratch.add(threads * m_floats_ * int64_t(sizeof(float)));
+    v_at_ = scratch.add_floats(slots * v_floats_);
+    m_at_ = scratch.add_floats(threads * m_floats_);
     scratch_bytes = scratch.bytes();
   }
 
@@ -81,12 +79,8 @@ class WinogradData : public gn_kernel {
     return few_ ? blocks : (blocks + threads - 1) / threads * threads;
   }
   const float* bias(const gn_bindings& b) const { return bias_at_ < 0 ? nullptr : b.parameters + bias_at_; }
-  float* v(const gn_bindings& b, int64_t slot) const {
-    return static_cast<float*>(Scratch::at(b, v_at_)) + slot * v_floats_;
-  }
-  float* m(const gn_bindings& b, int64_t slot) const {
-    return static_cast<float*>(Scratch::at(b, m_at_)) + slot * m_floats_;
-  }
+  float* v(const gn_bindings& b, int64_t slot) const { return Scratch::floats(b, v_at_) + slot * v_floats_; }
+  float* m(const gn_bindings& b, int64_t slot) const { return Scratch::floats(b, m_at_) + slot * m_floats_; }
   int64_t chunks() const { return (shape_.outputs + kernels_.winograd_chunk - 1) / kernels_.winograd_chunk; }
 
   void run_apart(const gn_bindings& b) {

@@ -3,7 +3,7 @@
 // depend on the threads, so neither do the sums. The bias' gradient is the sum of the tiles' sums.
 #include <algorithm>
 
-#include "cpu/scratch.h"
+#include "backend/scratch.h"
 #include "cpu/simd.h"
 #include "cpu/slots.h"
 #include "cpu/view.h"
@@ -25,11 +25,10 @@ class WinogradGradient : public gn_kernel {
         src_(step.src, device.block),
         diff_dst_(step.diff_dst, device.block),
         taps_(step.attributes.kernel_h),
-        points_(winograd_points(taps_).count * winograd_points(taps_).count),
+        points_(winograd_point_count(taps_)),
         tiles_(taps_, src_.n, diff_dst_.h, diff_dst_.w,
                (WinogradTiles::count(src_.n, diff_dst_.h, diff_dst_.w) + kBlockTiles - 1) / kBlockTiles) {
     implementation = std::string("winograd:") + isa_name(device.isa);
-    const auto point_stride = [&](int channels) { return int64_t(tiles_.largest) * channels + 16; };
     shape_ = {};
     shape_.taps = taps_;
     shape_.h = src_.h, shape_.w = src_.w, shape_.out_h = diff_dst_.h, shape_.out_w = diff_dst_.w;
@@ -38,13 +37,12 @@ class WinogradGradient : public gn_kernel {
     std::copy_n(tiles_.tile_w, 2, shape_.tile_w);
     shape_.inputs = src_.span, shape_.outputs = diff_dst_.span;
     shape_.src_image = src_.image, shape_.dst_image = diff_dst_.image;
-    shape_.v_point = point_stride(src_.span), shape_.m_point = point_stride(diff_dst_.span);
+    shape_.v_point = tiles_.point_stride(src_.span), shape_.m_point = tiles_.point_stride(diff_dst_.span);
     Scratch scratch;
-    const auto floats = [&](int64_t count) { return scratch.add(count * int64_t(sizeof(float))); };
-    v_at_ = floats(points_ * shape_.v_point);
-    z_at_ = floats(points_ * shape_.m_point);
-    sums_at_ = floats(int64_t(tiles_.largest) * shape_.outputs);
-    du_at_ = floats(int64_t(points_) * shape_.inputs * shape_.outputs);
+    v_at_ = scratch.add_floats(points_ * shape_.v_point);
+    z_at_ = scratch.add_floats(points_ * shape_.m_point);
+    sums_at_ = scratch.add_floats(int64_t(tiles_.largest) * shape_.outputs);
+    du_at_ = scratch.add_floats(int64_t(points_) * shape_.inputs * shape_.outputs);
     scratch_bytes = scratch.bytes();
   }
 
@@ -54,7 +52,7 @@ class WinogradGradient : public gn_kernel {
     for (const WinogradBlock& block : tiles_.blocks) {
       transform(b, block);
       multiply(b, block);
-      if (bias) add_sums(static_cast<const float*>(Scratch::at(b, sums_at_)), block.first[4], bias);
+      if (bias) add_sums(at(b, sums_at_), block.first[4], bias);
     }
     pool_.ranges(int64_t(diff_dst_.blocks) * shape_.inputs, [&](int64_t first, int64_t last) {
       kernels_.winograd_diff_weights(taps_, shape_.inputs, shape_.outputs, at(b, du_at_), b.gradients + weights_, first,
@@ -63,7 +61,7 @@ class WinogradGradient : public gn_kernel {
   }
 
  private:
-  static float* at(const gn_bindings& b, int64_t offset) { return static_cast<float*>(Scratch::at(b, offset)); }
+  static float* at(const gn_bindings& b, int64_t offset) { return Scratch::floats(b, offset); }
 
   void transform(const gn_bindings& b, const WinogradBlock& block) {
     const float *src = src_.bind(b), *diff_dst = diff_dst_.bind(b);

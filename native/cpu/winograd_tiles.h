@@ -9,6 +9,8 @@
 namespace googlenet::cpu {
 
 inline const WinogradPoints& winograd_points(int taps) { return taps == 3 ? kWinograd3 : kWinograd5; }
+/** Of a tile: in both dimensions. */
+inline int winograd_point_count(int taps) { return winograd_points(taps).count * winograd_points(taps).count; }
 
 class WinogradTiles {
  public:
@@ -17,6 +19,9 @@ class WinogradTiles {
   WinogradTiles(const WinogradTiles&) = delete;
 
   static int64_t count(int images, int h, int w);
+  /** Floats from point to point of a block's tiles. Rows are multiples of 32 bytes; planes of points a multiple of 4096
+   *  apart would share cache sets. */
+  int64_t point_stride(int channels) const { return int64_t(largest) * channels + 16; }
 
   std::vector<WinogradBlock> blocks;
   int largest = 0;           // tiles of a block

@@ -13,26 +13,14 @@ void WinogradWeights::Free::operator()(float* data) const { std::free(data); }
 WinogradWeights::WinogradWeights(gn_device& device, const Key& key)
     : device_(device),
       key_(key),
-      floats_(int64_t(key.inputs) * key.outputs * winograd_points(key.taps).count * winograd_points(key.taps).count),
+      floats_(int64_t(key.inputs) * key.outputs * winograd_point_count(key.taps)),
       data_(static_cast<float*>(std::aligned_alloc(64, size_t(floats_) * sizeof(float)))) {
   if (!data_) throw std::bad_alloc();
 }
 
 std::shared_ptr<WinogradWeights> WinogradWeights::shared(gn_device& device, const Key& key) {
-  auto& copies = device.winograd_weights;
-  copies.remove_if([](const auto& copy) { return copy.expired(); });
-  for (const auto& copy : copies)
-    if (const auto held = copy.lock(); held->key_ == key) return held;
-  auto made = std::make_shared<WinogradWeights>(device, key);
-  copies.push_back(made);
-  return made;
-}
-
-int64_t WinogradWeights::bytes_held(const gn_device& device) {
-  int64_t bytes = 0;
-  for (const auto& copy : device.winograd_weights)
-    if (const auto held = copy.lock()) bytes += held->floats_ * int64_t(sizeof(float));
-  return bytes;
+  return device.winograd_weights.shared([&](const WinogradWeights& copy) { return copy.key_ == key; },
+                                        [&] { return std::make_shared<WinogradWeights>(device, key); });
 }
 
 void WinogradWeights::refresh(const gn_bindings& bindings) {

@@ -17,11 +17,11 @@ class WinogradWeights {
     bool operator==(const Key&) const = default;
   };
   static std::shared_ptr<WinogradWeights> shared(gn_device& device, const Key& key);
-  static int64_t bytes_held(const gn_device& device);
 
   WinogradWeights(gn_device& device, const Key& key);
   void refresh(const gn_bindings& bindings);
   const float* data() const { return data_.get(); }
+  int64_t bytes() const { return floats_ * int64_t(sizeof(float)); }
 
  private:
   struct Free {

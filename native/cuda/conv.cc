@@ -4,6 +4,7 @@
 //   plain   the convolution alone on the slices, the rest in a pass of our own;
 //   packed  slices are copied to dense scratch and back, the rest in the same pass.
 // A plan on slices that wants more workspace than kInPlace copies them itself, and is refused.
+#include "backend/scratch.h"
 #include "core/status.h"
 #include "cuda/conv_kernels.h"
 
@@ -14,23 +15,6 @@ enum class Way { fused, plain, packed };
 constexpr const char* kWays[] = {"fused", "plain", "packed"};
 
 constexpr int64_t kInPlace = 64 << 10, kPacked = 256 << 20;  // bytes of workspace
-
-/** Scratch cut into pieces: add() at creation, at() in run(). */
-class Scratch {
- public:
-  int64_t add(int64_t bytes) {
-    const int64_t at = bytes_;
-    bytes_ += (bytes + 255) / 256 * 256;
-    return at;
-  }
-  int64_t bytes() const { return bytes_; }
-  static float* at(const gn_bindings& b, int64_t offset) {
-    return reinterpret_cast<float*>(static_cast<char*>(b.scratch) + offset);
-  }
-
- private:
-  int64_t bytes_ = 0;
-};
 
 Tensor tensor_of(const gn_tensor& t, bool packed) {
   const int64_t pitch = packed ? t.span : t.channels;
@@ -77,8 +61,8 @@ class Conv {
       throw Failure(Code::UNSUPPORTED, std::string("cuDNN ") + cudnn().version + " cannot run layer '" + step.name +
                                            "': " + plan_->reason());
     const bool packed = way_ == Way::packed;
-    if (packed && is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * int64_t(sizeof(float)));
-    if (packed && is_slice(dst_)) dst_at_ = scratch_.add(pixels(dst_) * dst_.span * int64_t(sizeof(float)));
+    if (packed && is_slice(src_)) src_at_ = scratch_.add_floats(pixels(src_) * src_.span);
+    if (packed && is_slice(dst_)) dst_at_ = scratch_.add_floats(pixels(dst_) * dst_.span);
     workspace_at_ = scratch_.add(plan_->workspace());
     if (sums_bias()) bias_at_ = scratch_.add(bias_scratch(pixels(dst_), dst_.span));
   }
@@ -98,12 +82,13 @@ class Conv {
     if (dst_at_ >= 0 && !forward) copy(device_, y, dst, pixels(dst_), dst_.span);
     const float* bias = step_.bias.offset < 0 ? nullptr : b.parameters + step_.bias.offset;
     float* w = (weights ? b.gradients : b.parameters) + step_.weights.offset;
-    plan_->run(*device_.target, {x.data, w, y.data, bias, Scratch::at(b, workspace_at_)});
+    plan_->run(*device_.target, {x.data, w, y.data, bias, Scratch::floats(b, workspace_at_)});
     if (forward && way_ != Way::fused && (bias || step_.attributes.relu || dst_at_ >= 0))
       add_bias(device_, dst, y, bias, step_.attributes.relu, pixels(dst_), dst_.span);
     if (data && src_at_ >= 0) copy(device_, src, x, pixels(src_), src_.span);
     if (sums_bias())
-      bias_gradient(device_, dst, b.gradients + step_.bias.offset, pixels(dst_), dst_.span, Scratch::at(b, bias_at_));
+      bias_gradient(device_, dst, b.gradients + step_.bias.offset, pixels(dst_), dst_.span,
+                    Scratch::floats(b, bias_at_));
     if (weights && step_.attributes.groups > 1)
       clear_off_blocks(device_, w, int64_t(step_.attributes.kernel_h) * step_.attributes.kernel_w, src_.span, dst_.c,
                        src_.c, step_.attributes.groups);
@@ -119,14 +104,14 @@ class Conv {
   }
   bool sums_bias() const { return step_.direction == GN_BACKWARD_WEIGHTS && step_.bias.offset >= 0; }
   static View dense(const View& view, int64_t at, int span, const gn_bindings& b) {
-    return at < 0 ? view : View{Scratch::at(b, at), span};
+    return at < 0 ? view : View{Scratch::floats(b, at), span};
   }
 
   gn_device& device_;
   const gn_step step_;
   const gn_tensor src_, dst_;
   std::unique_ptr<ConvPlan> plan_;
-  Scratch scratch_;
+  Scratch scratch_{256};
   Way way_ = Way::fused;
   int64_t src_at_ = -1, dst_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
 };

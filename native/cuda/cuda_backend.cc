@@ -1,9 +1,6 @@
 // NVIDIA GPUs as a backend: the table of backend.h over cuDNN's convolutions and our own kernels. A library of its own,
 // opened by backend/registry.cc when a GPU is asked for. Exceptions end here.
-#include <cstring>
-#include <new>
-
-#include "core/status.h"
+#include "backend/guard.h"
 #include "cuda/device.h"
 
 namespace googlenet::cuda {
@@ -12,25 +9,6 @@ namespace {
 
 constexpr int kOldestCapability = 75;  // what CUDA 13 compiles for: Turing
 constexpr const char* kDriver = "CUDA 13 needs NVIDIA's driver 580 or newer";
-
-template <class Body>
-gn_status guarded(const Body& body) {
-  gn_status status{};
-  const auto failed = [&](Code code, const char* message) {
-    status.code = int32_t(code);
-    std::strncpy(status.message, message, sizeof status.message - 1);
-  };
-  try {
-    body();
-  } catch (const Failure& failure) {
-    failed(failure.code, failure.what());
-  } catch (const std::bad_alloc&) {
-    failed(Code::OUT_OF_MEMORY, "host memory could not be allocated");
-  } catch (const std::exception& error) {
-    failed(Code::INTERNAL, error.what());
-  }
-  return status;
-}
 
 /** Calls may come from any thread, and CUDA's current device belongs to the thread. */
 template <class Body>

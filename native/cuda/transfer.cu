@@ -66,8 +66,6 @@ struct Staging {
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
                    gn_host_format format, const float mean[3]) {
   const bool bytes = format == GN_HOST_U8_NHWC_RGB;
-  if (bytes && dst.c != 3)
-    throw Failure(Code::INVALID_SHAPE, "RGB bytes need an input of 3 channels, but it has " + std::to_string(dst.c));
   const int64_t size = pixels(dst) * dst.c * (bytes ? 1 : int64_t(sizeof(float)));
   const std::vector<int32_t> map = logical(dst, channel_map);
   const Staging staging(device, size, map);
