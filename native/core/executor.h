@@ -80,6 +80,7 @@ class Executor {
     float mean[3] = {104, 117, 123};  // B, G, R
     bool keep_all = false;
     bool exact = false;
+    gn_precision precision = GN_PRECISION_F32;
   };
   Executor(Graph graph, const Options& options);
   ~Executor();
@@ -117,6 +118,8 @@ class Executor {
   void load(Program& program, const RunRequest& request);
   void execute(Program& program, bool backward, const std::atomic<bool>* cancelled);
   void sync(Program& program);
+  /** The parameters in the device's type, as its kernels read them. */
+  const void* weights();
   std::vector<Loss> losses(const Program& program) const;
   int parameter_named(const std::string& name) const;
   DeviceMemory& arena_of(ParameterSet set);
@@ -131,6 +134,8 @@ class Executor {
   std::shared_ptr<LocalStore> store_;
   DeviceMemory gradients_, arena_, scratch_;
   DeviceMemory labels_, results_;                 // gn_bindings
+  DeviceMemory converted_;                        // gn_bindings.weights, where they are not the parameters themselves
+  uint64_t converted_version_ = 0;                // LocalStore::contents
   std::list<std::unique_ptr<Program>> programs_;  // most recently used first
   gn_bindings bindings_{};
 };
