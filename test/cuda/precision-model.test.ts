@@ -16,8 +16,9 @@ describe.skipIf(nativeAbsent)(`models in bf16 on simulated CUDA${nativeSkipReaso
 
   test("a model says its precision; 'auto' is f32", () => {
     const script = `for (const precision of [undefined, 'auto', 'f32', 'tf32', 'bf16']) {
-      await using model = await GoogLeNet.create({ ...small, precision })
+      const model = await GoogLeNet.create({ ...small, precision })
       console.log(model.precision, model.precisionReason)
+      await model.dispose()
     }`
     const auto = "f32 'auto' is f32 as long as no GPU has been seen to compute in another"
     const { output, ...end } = run(script)
@@ -81,7 +82,7 @@ describe.skipIf(nativeAbsent)(`models in bf16 on simulated CUDA${nativeSkipReaso
       const first = await loss(model)
       await model.step(batch(2), { rate: 0.01 })
       const moved = await loss(model)
-      await model.setParameters('weights', await other.getParameters('weights'))
+      await model.setParameters('weights', await other.parameters('weights'))
       console.log(first !== moved, (await loss(model)) === (await loss(other)))`
     expect(run(script)).toEqual({ ...DONE, output: 'true true' })
   })
