@@ -81,9 +81,9 @@ describe.skipIf(!wanted)(`deviceless plans${skipReason}`, () => {
   }
 
   const all = Object.keys(devices).flatMap((device) =>
-    (['f32', 'tf32', 'bf16'] as const).map((precision) => ({ device, precision })),
+    (['f32', 'tf32', 'bf16'] as const).map((precision) => [device, precision] as const),
   )
-  test.for(all)('$device, $precision', { timeout: 3_600_000 }, async ({ device, precision }, { skip }) => {
+  test.for(all)('%s, %s', { timeout: 3_600_000 }, async ([device, precision], { skip }) => {
     const file = path(`plans-${version}.json`)
     const read = (): Recorded => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {})
     const record = process.env.GOOGLENET_RECORD !== undefined
