@@ -31,7 +31,7 @@ export function printHeader({ machine, weights }) {
 }
 
 export function printRow(row) {
-  console.log(`\n${row.work}, batch ${row.batch}, ${row.precision}`)
+  console.log(`\n${row.work}${row.what ? ` of ${row.what}, one thread` : ''}, batch ${row.batch}, ${row.precision}`)
   const lines = Object.entries(row.details)
     .sort(([, a], [, b]) => (b.imagesPerSecond ?? -1) - (a.imagesPerSecond ?? -1))
     .map(([name, detail]) =>

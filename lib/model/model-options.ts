@@ -3,7 +3,7 @@
  */
 import type { Device } from '../device.js'
 import type { Precision } from '../native.js'
-import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid } from '../options.js'
+import { checkBoolean, checkInteger, checkKnown, checkNumber, checkOneOf } from '../options.js'
 import type { Optimizer } from '../train/optimizer.js'
 import type { NetworkOptions } from './googlenet.js'
 
@@ -85,8 +85,8 @@ export const CREATE_KEYS = [
 /** Checks the options that describe the network and fills in the defaults. */
 export function resolveOptions(given: CreateOptions): ModelOptions {
   const { auxiliary = true, deterministic = false, dropout = {} } = given
-  if (typeof auxiliary !== 'boolean') throw invalid('auxiliary', 'true or false', auxiliary)
-  if (typeof deterministic !== 'boolean') throw invalid('deterministic', 'true or false', deterministic)
+  checkBoolean('auxiliary', auxiliary)
+  checkBoolean('deterministic', deterministic)
   checkKnown('dropout', dropout, ['main', 'auxiliary'])
   const ratio = (name: string, value: number) => checkNumber(`dropout.${name}`, value, { max: 0.99 })
   return {

@@ -19,7 +19,7 @@ import {
   type ParameterSet,
   type Precision,
 } from '../native.js'
-import { checkInteger, checkKnown, checkNumber, invalid } from '../options.js'
+import { checkBoolean, checkInteger, checkKnown, checkNumber, invalid } from '../options.js'
 import { choosePrecision } from '../precision.js'
 import type { FitEvent } from '../train/events.js'
 import type { Evaluation } from '../train/metrics.js'
@@ -78,7 +78,7 @@ export class GoogLeNet {
     const { device, deviceReason } = chooseDevice(given.device)
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
     const { exact = false } = given
-    if (typeof exact !== 'boolean') throw invalid('exact', 'true or false', exact)
+    checkBoolean('exact', exact)
     const { precision, precisionReason } = choosePrecision(given.precision, device, exact)
     this.options = resolveOptions(given)
     const { classes } = this.options
