@@ -150,8 +150,7 @@ const void* Executor::weights() {
   if (type == GN_F32) return parameters;
   const int64_t floats = layout_->parameter_floats;
   converted_.grow(backend_, device_, std::max<int64_t>(floats, 1) * gn_bytes_of(type));
-  if (converted_version_ != store_->contents())
-    check(backend_.convert(device_, converted_.data(), parameters, floats));
+  if (converted_version_ != store_->contents()) check(backend_.convert(device_, converted_.data(), parameters, floats));
   converted_version_ = store_->contents();
   return converted_.data();
 }

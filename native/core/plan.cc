@@ -110,8 +110,7 @@ void Plan::plan_forward() {
     if (!Graph::active(node, request.training)) continue;
     const Place& place = layout_.places[unit.front()];
     const Buffer& buffer = layout_.buffers[place.buffer];
-    if (values_[place.buffer] < 0)
-      values_[place.buffer] = new_storage(bytes_of(buffer, buffer.type));
+    if (values_[place.buffer] < 0) values_[place.buffer] = new_storage(bytes_of(buffer, buffer.type));
     if (node.row.op == GN_INPUT) touch(value(unit.front()), 0);
     if (node.row.op == GN_INPUT || node.row.op == GN_CONCAT) continue;
     if (node.row.op == GN_DROPOUT && layout_.in_place(unit.front()) && !request.training) continue;

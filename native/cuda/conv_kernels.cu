@@ -63,7 +63,8 @@ void copy(const gn_device& device, Pixels to, Pixels from, int64_t pixels, int s
   add_bias(device, to, from, nullptr, false, pixels, span);
 }
 
-void add_bias(const gn_device& device, Pixels dst, Pixels from, const float* bias, bool relu, int64_t pixels, int span) {
+void add_bias(const gn_device& device, Pixels dst, Pixels from, const float* bias, bool relu, int64_t pixels,
+              int span) {
   with_type(dst.type, [&](auto a) {
     with_type(from.type, [&](auto b) {
       using Dst = decltype(a);
@@ -76,7 +77,8 @@ void add_bias(const gn_device& device, Pixels dst, Pixels from, const float* bia
 
 int64_t bias_scratch(int64_t pixels, int span) { return strands(pixels) * span * int64_t(sizeof(float)); }
 
-void bias_gradient(const gn_device& device, Pixels diff_dst, float* diff_bias, int64_t pixels, int span, void* scratch) {
+void bias_gradient(const gn_device& device, Pixels diff_dst, float* diff_bias, int64_t pixels, int span,
+                   void* scratch) {
   float* sums = static_cast<float*>(scratch);
   with_type(diff_dst.type, [&](auto element) {
     using T = decltype(element);

@@ -76,8 +76,8 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
   b.arenas[dst.arena] = arena;
   with_type(dst.type, [&](auto element) {
     using T = decltype(element);
-    Import<T> body{bind<T>(dst, b), staging.channels,   nullptr,         nullptr,
-                   {},              uint32_t(dst.span), uint32_t(dst.c), uint32_t(dst.h * dst.w)};
+    Import<T> body{bind<T>(dst, b), staging.channels,       nullptr, nullptr, {}, uint32_t(dst.span),
+                   uint32_t(dst.c), uint32_t(dst.h * dst.w)};
     if (bytes)
       body.bytes = reinterpret_cast<const uint8_t*>(staging.tensor);
     else

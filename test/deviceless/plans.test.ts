@@ -97,7 +97,7 @@ describe.skipIf(!wanted)(`deviceless plans${skipReason}`, () => {
     if (record) {
       const recorded = read()
       recorded[device] = { ...recorded[device], [precision]: group(plans) }
-      writeFileSync(file, `${JSON.stringify(recorded, null, 1)}\n`)
+      writeFileSync(file, `${JSON.stringify(recorded, null, 2)}\n`)
     }
     expect(group(plans)).toEqual(read()[device]?.[precision])
     // Inference has the forward graphs of training: one device shows that, since it takes a third of the time again.
