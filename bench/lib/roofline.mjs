@@ -10,7 +10,14 @@
  */
 export const CARDS = {
   H100: { name: 'H100 SXM', device: /H100.*(HBM3|SXM)/, f32: 67e12, tf32: 494e12, bf16: 989e12, bandwidth: 3.35e12 },
-  A100: { name: 'A100 SXM 80 GB', device: /A100-SXM.*80GB/, f32: 19.5e12, tf32: 156e12, bf16: 312e12, bandwidth: 2.04e12 },
+  A100: {
+    name: 'A100 SXM 80 GB',
+    device: /A100-SXM.*80GB/,
+    f32: 19.5e12,
+    tf32: 156e12,
+    bf16: 312e12,
+    bandwidth: 2.04e12,
+  },
 }
 export const BYTES = { f32: 4, tf32: 4, bf16: 2 }
 export const DIRECTIONS = ['forward', 'backward data', 'backward weights']
