@@ -37,7 +37,7 @@ describe.skipIf(!gpu.available)(`GPU: ${gpu.description}${gpu.available ? '' : '
       expect(relativeError(actual.inputGradients[name]!.data, data), name).toBeLessThan(limit)
   })
 
-  testNetworks(place, { steps: 20 })
+  testNetworks(place, undefined, 20)
 
   test('which way each convolution goes', async () => {
     const { kernels } = await native.profile({ rows: googlenet(), batch: 64, training: true })
