@@ -9,17 +9,18 @@ import { contenders } from './contenders/list.mjs'
 import { install } from './lib/install.mjs'
 import { machine } from './lib/machine.mjs'
 import { measure, start, stop } from './lib/measure.mjs'
+import { preparePhotos } from './lib/photos.mjs'
 import { prepare } from './lib/prepare.mjs'
 import { printHeader, printRow } from './lib/report.mjs'
 
 const usage = `node bench/run.mjs [options]
   --install           install the usual peers into bench/.peers (7 GB free), then stop; with --peers all every peer
   --peers LIST        'usual' (default), 'all', 'none', or names separated by commas
-  --only WORK         inference or training
-  --batch LIST        batch sizes; default 1,8,32 for inference, 32 for training
-  --threads N         default 2
+  --only WORK         inference, training or decoding (photos to batches, on one thread)
+  --batch LIST        batch sizes; default 1,8,32 for inference, 32 for training, 64 for decoding
+  --threads N         default 2; decoding has 1
   --rounds N          turns of each contender; default 7
-  --seconds N         length of a turn; default 2 for inference, 6 for training
+  --seconds N         length of a turn; default 2, 6 for training
   --patient           repeats a turn, up to 5 times, while other processes are busy
   --quick             2 short rounds: does it work, not how fast it is
   --json              one JSON object on stdout`
@@ -72,13 +73,15 @@ if (options.help) {
 }
 if (options.install) process.exit(install({ all: options.peers === 'all' }) ? 0 : 1)
 
-const works = options.only ? [options.only] : ['inference', 'training']
-if (works.some((work) => work !== 'inference' && work !== 'training')) fail(`--only: inference or training`)
-const field = [contenders.find(({ ours }) => ours), ...choosePeers(options.peers)]
+const batches = { inference: [1, 8, 32], training: [32], decoding: [64] }
+const works = options.only ? [options.only] : Object.keys(batches)
+if (works.some((work) => !(work in batches))) fail(`--only: one of ${Object.keys(batches).join(', ')}`)
+const field = [...contenders.filter(({ ours }) => ours), ...choosePeers(options.peers)]
 const threads = positive('threads', options.threads)
 const rounds = positive('rounds', options.rounds, options.quick ? 2 : 7)
-const defaults = { inference: options.quick ? 0.3 : 2, training: options.quick ? 0.5 : 6 }
-const batches = { inference: [1, 8, 32], training: [32] }
+const defaults = options.quick
+  ? { inference: 0.3, training: 0.5, decoding: 0.3 }
+  : { inference: 2, training: 6, decoding: 2 }
 const interactive = process.stderr.isTTY
 const progress = (text) => interactive && process.stderr.write(`\r\x1b[K${text}`)
 
@@ -91,12 +94,22 @@ const report = { machine: { ...machine(), isa: probe.isa, threads }, weights, ro
 await probe.dispose()
 if (!options.json) printHeader(report)
 
+/** The rows of one kind of work. */
+async function rowsOf(work) {
+  const sizes = options.batch ? options.batch.split(',').map(Number) : batches[work]
+  if (work !== 'decoding') return sizes.map((batch) => ({ work, precision: 'f32', batch }))
+  const folders = await preparePhotos()
+  if (folders.length === 0) console.error('decoding is left out: its photos are those of the reference data')
+  return folders.flatMap((folder) => sizes.map((batch) => ({ work, precision: 'f32', batch, ...folder })))
+}
+
 for (const work of works) {
-  const entries = start(field, work, threads)
+  const threadsOf = work === 'decoding' ? 1 : threads
+  const entries = start(field, work, threadsOf)
   const seconds = positive('seconds', options.seconds, defaults[work])
-  const settings = { threads, rounds, seconds, expected, progress, patient: options.patient }
-  for (const batch of options.batch ? options.batch.split(',').map(Number) : batches[work]) {
-    const row = await measure(entries, { work, precision: 'f32', batch }, settings)
+  const settings = { threads: threadsOf, rounds, seconds, expected, progress, patient: options.patient }
+  for (const described of await rowsOf(work)) {
+    const row = await measure(entries, described, settings)
     progress('')
     report.rows.push(row)
     if (!options.json) printRow(row)

@@ -29,13 +29,17 @@ export interface DeviceInfo {
 /** The CUDA backend has been proved on a simulated device only, so it is taken by name and never by default. */
 const AUTO = "'auto' is the processor as long as no GPU has been seen to run the CUDA backend"
 
+/** Opening a GPU takes a while and its libraries stay: once is enough. */
+const opened = new Set<string>()
+
 /** @throws GOOGLENET_ERR_DEVICE_UNAVAILABLE, GOOGLENET_ERR_INVALID_ARGUMENT */
 export function chooseDevice(wanted: Device = 'auto'): DeviceChoice {
   if (wanted === 'cpu') return { device: 'cpu', deviceReason: 'asked for' }
   if (wanted === 'auto') return { device: 'cpu', deviceReason: AUTO }
   if (!/^cuda(:\d{1,3})?$/.test(wanted)) throw invalid('device', "'auto', 'cpu', 'cuda' or 'cuda:N'", wanted)
   try {
-    native().probe(wanted)
+    if (!opened.has(wanted)) native().probe(wanted)
+    opened.add(wanted)
   } catch (cause) {
     throw new GoogLeNetError(
       'GOOGLENET_ERR_DEVICE_UNAVAILABLE',

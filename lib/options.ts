@@ -45,6 +45,11 @@ export function checkNumber(name: string, value: unknown, { min = 0, max = Numbe
   )
 }
 
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalid(name, 'true or false', value)
+}
+
 export function checkOneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
   if (choices.includes(value as T)) return value as T
   throw invalid(name, choices.map((choice) => `'${choice}'`).join(' or '), value)

@@ -20,6 +20,9 @@ export const contenders = [
   },
   { name: 'torch-contiguous', usual: true, does: ['training'], script: 'torch_peer.py', args: ['contiguous'] },
   { name: 'tensorflow', does: ['inference', 'training'], script: 'tensorflow_peer.py' },
+  { name: 'googlenet-loader', ours: true, does: ['decoding'], script: 'loader.mjs' },
+  { name: 'simplejpeg+opencv', usual: true, does: ['decoding'], script: 'opencv_loader.py' },
+  { name: 'torchvision', usual: true, does: ['decoding'], script: 'torchvision_loader.py' },
   { name: 'onnxruntime-python', does: ['inference'], script: 'onnxruntime_peer.py' },
 ]
 
@@ -29,6 +32,8 @@ export const packageOf = {
   'onnxruntime_node.mjs': { environment: 'node_modules', module: 'onnxruntime-node' },
   'ncnn_peer.py': { environment: 'venv', module: 'ncnn' },
   'torch_peer.py': { environment: 'venv', module: 'torch' },
+  'opencv_loader.py': { environment: 'venv', module: 'simplejpeg' },
+  'torchvision_loader.py': { environment: 'venv', module: 'torchvision' },
   'tensorflow_peer.py': { environment: 'venv-tensorflow', module: 'tensorflow' },
   'onnxruntime_peer.py': { environment: 'venv', module: 'onnxruntime' },
 }

@@ -3,6 +3,7 @@
  * stdout; serve.py speaks the same. A contender is an object with
  *   prepare(work, batch, precision)  -> probabilities of the whole batch (inference), nothing (training)
  *   run()                            -> one batch or one training step, awaited
+ *   slice(seconds)                   -> { milliseconds: one number a batch }, instead of run()
  *   losses(batch, steps, precision)  -> the losses of some training steps without dropout (check)
  */
 import { join } from 'node:path'
@@ -42,11 +43,11 @@ async function slice(contender, seconds) {
 async function answer(contender, request) {
   switch (request.do) {
     case 'prepare': {
-      const output = await contender.prepare(request.work, request.batch, request.precision)
+      const output = await contender.prepare(request.work, request.batch, request.precision, request.photos)
       return { output: output && Buffer.from(output.buffer, output.byteOffset, output.byteLength).toString('base64') }
     }
     case 'slice':
-      return slice(contender, request.seconds)
+      return contender.slice ? contender.slice(request.seconds) : slice(contender, request.seconds)
     case 'losses':
       return { losses: await contender.losses(request.batch, request.steps, request.precision) }
     default:

@@ -80,7 +80,8 @@ def _slice(contender, seconds: float) -> list[float]:
 def _answer(contender, request: dict) -> dict:
     kind = request['do']
     if kind == 'prepare':
-        output = contender.prepare(request['work'], request['batch'], request['precision'])
+        photos = {'photos': request['photos']} if 'photos' in request else {}
+        output = contender.prepare(request['work'], request['batch'], request['precision'], **photos)
         return {'output': None if output is None else base64.b64encode(np.asarray(output, '<f4').tobytes()).decode()}
     if kind == 'slice':
         own = getattr(contender, 'slice', None)

@@ -15,6 +15,9 @@ const versions = {
   torch: '2.15.0',
   'tensorflow-cpu': '2.21.0',
   'onnxruntime-node': '1.30.0',
+  simplejpeg: '1.9.0',
+  'opencv-python-headless': '5.0.0.93',
+  torchvision: '0.29.2',
 }
 
 /** Folder of an installed module, or undefined. */
@@ -93,7 +96,17 @@ const steps = [
     run: () =>
       pip('venv', ['numpy', ...['openvino', 'ncnn', 'onnxruntime'].map((name) => `${name}==${versions[name]}`)]),
   },
+  {
+    what: 'simplejpeg and OpenCV (0.2 GB)',
+    run: () =>
+      pip(
+        'venv',
+        ['simplejpeg', 'opencv-python-headless'].map((name) => `${name}==${versions[name]}`),
+      ),
+  },
   { what: 'PyTorch (4.4 GB)', run: installTorch },
+  // Without its dependencies: pip would take a PyTorch of its own choice.
+  { what: 'torchvision', run: () => pip('venv', ['--no-deps', 'pillow', `torchvision==${versions.torchvision}`]) },
   {
     what: 'TensorFlow (1.6 GB)',
     extra: true,

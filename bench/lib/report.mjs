@@ -32,7 +32,7 @@ export function printHeader({ machine, weights }) {
 
 /** @param {(line: string) => void} print */
 export function printRow(row, print = console.log) {
-  print(`\n${row.work}, batch ${row.batch}, ${row.precision}`)
+  print(`\n${row.work}${row.what ? ` of ${row.what}, one thread` : ''}, batch ${row.batch}, ${row.precision}`)
   const lines = Object.entries(row.details)
     .sort(([, a], [, b]) => (b.imagesPerSecond ?? -1) - (a.imagesPerSecond ?? -1))
     .map(([name, detail]) =>

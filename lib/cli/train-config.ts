@@ -2,7 +2,6 @@
  * The settings of `googlenet train`: from a JSON file (`--config`, or the run that is resumed), overridden by flags.
  * The resolved ones are saved as config.json in the run's folder, which `--config` reads again.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { GoogLeNetError } from '../errors.js'
@@ -11,6 +10,7 @@ import { type Average, average } from '../train/average.js'
 import { adagrad, nesterov, type Optimizer, rmsprop, sgd } from '../train/optimizer.js'
 import { type Schedule, schedules } from '../train/schedule.js'
 import { WORKER_KEYS, type WorkerOptions } from '../train/worker-options.js'
+import { readText } from '../weights/file.js'
 
 export const SCHEDULES = ['paper', 'step', 'poly', 'cosine', 'constant'] as const
 export const OPTIMIZERS = ['sgd', 'nesterov', 'adagrad', 'rmsprop'] as const
@@ -69,11 +69,9 @@ export type TrainFlags = Partial<TrainConfig> & { config?: string; resume?: stri
 /** @throws GOOGLENET_ERR_UNKNOWN_OPTION, GOOGLENET_ERR_INVALID_ARGUMENT, and what reading the file throws */
 export async function resolveTrainConfig({ config, resume, json: _, ...flags }: TrainFlags): Promise<TrainConfig> {
   const file = config ?? (resume && join(resume, 'config.json'))
-  const { record, replay, ...kept }: Record<string, unknown> = file ? await readConfig(file) : {}
+  const given = file ? await readConfig(file) : {}
   // A log is of one process: going on with a run neither replays nor overwrites that of its beginning.
-  const given = resume
-    ? kept
-    : { ...kept, ...(record !== undefined && { record }), ...(replay !== undefined && { replay }) }
+  if (resume) for (const key of ['record', 'replay']) delete given[key]
   checkKnown(file ?? 'train', given, Object.keys(schema.shape))
   const set = Object.entries(flags).filter(([, value]) => value !== undefined)
   const result = schema.safeParse({ ...given, ...(resume && { out: resume }), ...Object.fromEntries(set) })
@@ -84,10 +82,7 @@ export async function resolveTrainConfig({ config, resume, json: _, ...flags }: 
 }
 
 async function readConfig(path: string): Promise<Record<string, unknown>> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const code = cause.code === 'ENOENT' ? 'GOOGLENET_ERR_FILE_NOT_FOUND' : 'GOOGLENET_ERR_FILE_READ'
-    throw new GoogLeNetError(code, `config file ${path}: ${cause.message}`, { cause })
-  })
+  const text = await readText(path)
   try {
     return JSON.parse(text) as Record<string, unknown>
   } catch (cause) {

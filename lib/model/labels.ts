@@ -1,8 +1,8 @@
 /**
  * Names of classes for people to read. Which class an image belongs to is the business of data/synsets.ts.
  */
-import { readFile } from 'node:fs/promises'
 import { GoogLeNetError } from '../errors.js'
+import { readText } from '../weights/file.js'
 
 /**
  * Reads one class a line, in the network's order: names, or Caffe's synset_words.txt, whose WordNet ids are dropped.
@@ -10,10 +10,7 @@ import { GoogLeNetError } from '../errors.js'
  * @throws GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_FILE_READ, GOOGLENET_ERR_INVALID_FILE for an empty file
  */
 export async function readLabels(path: string): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const code = cause.code === 'ENOENT' ? 'GOOGLENET_ERR_FILE_NOT_FOUND' : 'GOOGLENET_ERR_FILE_READ'
-    throw new GoogLeNetError(code, `label file ${path}: ${cause.message}`, { cause })
-  })
+  const text = await readText(path)
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '')
   if (lines.length === 0) throw new GoogLeNetError('GOOGLENET_ERR_INVALID_FILE', `label file ${path} holds no labels`)
   return lines.map((line) => line.trim().replace(/^n\d{8}\s+/, ''))

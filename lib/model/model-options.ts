@@ -2,7 +2,7 @@
  * What a model is created with and what its calls take and return; the checks and defaults of creation.
  */
 import type { Device } from '../device.js'
-import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid } from '../options.js'
+import { checkBoolean, checkInteger, checkKnown, checkNumber, checkOneOf } from '../options.js'
 import type { Optimizer } from '../train/optimizer.js'
 import type { NetworkOptions } from './googlenet.js'
 
@@ -79,8 +79,8 @@ export const CREATE_KEYS = [
 /** Checks the options that describe the network and fills in the defaults. */
 export function resolveOptions(given: CreateOptions): ModelOptions {
   const { auxiliary = true, deterministic = false, dropout = {} } = given
-  if (typeof auxiliary !== 'boolean') throw invalid('auxiliary', 'true or false', auxiliary)
-  if (typeof deterministic !== 'boolean') throw invalid('deterministic', 'true or false', deterministic)
+  checkBoolean('auxiliary', auxiliary)
+  checkBoolean('deterministic', deterministic)
   checkKnown('dropout', dropout, ['main', 'auxiliary'])
   const ratio = (name: string, value: number) => checkNumber(`dropout.${name}`, value, { max: 0.99 })
   return {

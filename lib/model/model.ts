@@ -18,7 +18,7 @@ import {
   native,
   type ParameterSet,
 } from '../native.js'
-import { checkInteger, checkKnown, checkNumber, checkOneOf, invalid } from '../options.js'
+import { checkBoolean, checkInteger, checkKnown, checkNumber, checkOneOf, invalid } from '../options.js'
 import type { FitEvent } from '../train/events.js'
 import type { Evaluation } from '../train/metrics.js'
 import { topClasses } from '../train/metrics.js'
@@ -80,7 +80,7 @@ export class GoogLeNet {
     }
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
     const { exact = false } = given
-    if (typeof exact !== 'boolean') throw invalid('exact', 'true or false', exact)
+    checkBoolean('exact', exact)
     this.options = resolveOptions(given)
     const { classes } = this.options
     this.labels = [...(given.labels ?? [])]

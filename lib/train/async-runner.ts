@@ -17,13 +17,7 @@ export class AsyncRunner implements Runner {
       await Promise.all([...team.members].map((member) => this.#serve(member, source, report)))
       // Batches of a worker that was dropped when the others had already finished.
     } while (team.returned.length > 0 && team.failure === undefined)
-    await source.end().catch((error) => {
-      team.failure ??= error
-    })
-    if (team.failure !== undefined) throw team.failure
-    await team.flush()
-    await team.options.log?.write()
-    return team.updates
+    return team.conclude(source)
   }
 
   dispose(): Promise<void> {

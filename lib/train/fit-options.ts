@@ -4,6 +4,7 @@
 import { type AugmentPolicy, policies } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
 import type { GoogLeNet } from '../model/model.js'
+import type { AverageOptions } from '../native.js'
 import { checkInteger, checkKnown, checkOneOf, invalid } from '../options.js'
 import type { Average } from './average.js'
 import { frozenParameters } from './freeze.js'
@@ -61,7 +62,7 @@ export interface Settings {
   schedule: Schedule
   validation?: ImageFolder
   workers: WorkerSettings | undefined
-  average: { kind: 'polyak' | 'ema'; from: number; decay?: number } | undefined
+  average: AverageOptions | undefined
   policy: AugmentPolicy
   frozen: readonly string[]
   out?: string

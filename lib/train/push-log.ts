@@ -2,11 +2,11 @@
  * The order in which a run's gradients reached the store, one push a line, from which the run can be repeated bit for
  * bit: which worker pushed, which batches it had computed, and on which version of the weights.
  */
-import { access, readFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { z } from 'zod'
 import { GoogLeNetError } from '../errors.js'
 import { invalid } from '../options.js'
-import { appendLines, writeFileAtomic } from '../weights/file.js'
+import { appendLines, readText, writeFileAtomic } from '../weights/file.js'
 import type { Member } from './team.js'
 import type { Pushed } from './worker.js'
 
@@ -64,10 +64,7 @@ export class PushLog {
 
   /** @throws GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_FILE_READ, GOOGLENET_ERR_INVALID_FILE with the line */
   static async read(path: string): Promise<{ header: PushLogHeader; pushes: LoggedPush[] }> {
-    const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-      const code = cause.code === 'ENOENT' ? 'GOOGLENET_ERR_FILE_NOT_FOUND' : 'GOOGLENET_ERR_FILE_READ'
-      throw new GoogLeNetError(code, `push log ${path}: ${cause.message}`, { cause })
-    })
+    const text = await readText(path)
     const [first = '', ...rest] = text.split('\n').filter((line) => line !== '')
     const parse = <T>(schema: z.ZodType<T>, line: string, number: number): T => {
       let json: unknown

@@ -47,11 +47,10 @@ export class ReplayRunner implements Runner {
       if (waiting.size > 0 || (await source.next())) {
         throw mismatch('the log ends before the run does: record and replay must have the same epochs')
       }
-      await team.flush()
-      return team.updates
-    } finally {
-      await source.end()
+    } catch (error) {
+      team.failure ??= error
     }
+    return team.conclude(source)
   }
 
   /** Computes the member's next batches as far as its next push needs them and the weights are those it fetched. */

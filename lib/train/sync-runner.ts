@@ -34,12 +34,7 @@ export class SyncRunner implements Runner {
       team.failure ??= error
     }
     while (this.#busy.size > 0) await this.#settle(await this.#next(() => true))
-    await source.end().catch((error) => {
-      team.failure ??= error
-    })
-    if (team.failure !== undefined) throw team.failure
-    await team.options.log?.write()
-    return team.updates
+    return team.conclude(source)
   }
 
   /** One round; false when nothing is left to do. */

@@ -75,10 +75,21 @@ export class Team {
   }
 
   /** Makes an update of gradients that no complete group came of. */
-  async flush(): Promise<void> {
+  async #flush(): Promise<void> {
     const worker = this.members[0]?.worker
     if (!worker || !this.#newest || this.options.group === 1) return
     this.updates = await worker.flush(this.pushOptions(this.#newest.rate))
+  }
+
+  /** The end of a stretch, with nothing under way any more: the updates made so far, or the error that ended it. */
+  async conclude(source: TaskSource): Promise<number> {
+    await source.end().catch((error) => {
+      this.failure ??= error
+    })
+    if (this.failure !== undefined) throw this.failure
+    await this.#flush()
+    await this.options.log?.write()
+    return this.updates
   }
 
   /** To be told of every task: the flush goes at the newest one's rate. */

@@ -195,6 +195,7 @@ class Trainer {
     state.step = Math.max(state.step, outcome.updates)
     state.imagesSeen = Math.min(state.imagesSeen + samples, (state.epoch + 1) * this.#imagesPerEpoch)
     const figures = this.#figures.add(outcome, waitMs)
+    outcome.task.batch.release()
     const { step, imagesSeen } = state
     this.emit({ type: 'step', step, epoch: state.epoch + 1, imagesSeen, rate, ...figures })
     const recent = this.#recent
@@ -257,7 +258,9 @@ class Trainer {
   async #save(kind: 'last' | 'best'): Promise<void> {
     if (!this.#folder) return
     const { optimizer, average } = this.settings
-    const kept = [...optimizerState[optimizer.kind], ...(average ? (['average'] as const) : [])]
+    // Before its first update an optimiser has no state; RMSProp's would be read as zeros, where it starts with ones.
+    const state = this.#state.step > 0 ? optimizerState[optimizer.kind] : []
+    const kept = [...state, ...(average ? (['average'] as const) : [])]
     this.#state.running = this.#figures.sums()
     const path = await this.#folder.save(kind, this.model, this.#state, kept)
     this.emit({ type: 'checkpoint', kind, path, step: this.#state.step })

@@ -1,7 +1,7 @@
 /**
  * The options of fit() that concern workers, checked and with their defaults filled in.
  */
-import { checkInteger, invalid } from '../options.js'
+import { checkBoolean, checkInteger, checkOneOf, invalid } from '../options.js'
 import type { Optimizer } from './optimizer.js'
 
 export interface WorkerOptions {
@@ -63,17 +63,8 @@ export function resolveWorkers(options: WorkerOptions): WorkerSettings | undefin
     return undefined
   }
   const workers = checkInteger('workers', options.workers, { min: 1, max: 256 })
-  const flag = (name: 'sync' | 'momentumCorrection') => {
-    const value = options[name] ?? false
-    if (typeof value !== 'boolean') throw invalid(name, 'true or false', value)
-    return value
-  }
-  const oneOf = <T extends string>(name: string, value: T, choices: readonly T[]) => {
-    if (!choices.includes(value)) throw invalid(name, choices.map((choice) => `'${choice}'`).join(' or '), value)
-    return value
-  }
-  flag('momentumCorrection')
-  const sync = flag('sync')
+  const sync = checkBoolean('sync', options.sync ?? false)
+  checkBoolean('momentumCorrection', options.momentumCorrection ?? false)
   const asynchronous = ['fetchEvery', 'pushEvery', 'staleness', 'maxStaleness', 'softsync', 'replay'] as const
   const wrong = [...asynchronous, 'momentumCorrection' as const].find((key) => options[key])
   if (sync && wrong) throw invalid(wrong, "nothing, since workers in step ('sync') have none of it", options[wrong])
@@ -86,10 +77,10 @@ export function resolveWorkers(options: WorkerOptions): WorkerSettings | undefin
     backupWorkers: checkInteger('backupWorkers', options.backupWorkers ?? 0, { max: workers - 1 }),
     fetchEvery: checkInteger('fetchEvery', options.fetchEvery ?? 1, { min: 1 }),
     pushEvery: checkInteger('pushEvery', options.pushEvery ?? 1, { min: 1 }),
-    scaleByStaleness: oneOf('staleness', options.staleness ?? 'none', ['none', 'scale']) === 'scale',
+    scaleByStaleness: checkOneOf('staleness', options.staleness ?? 'none', ['none', 'scale']) === 'scale',
     maxStaleness: options.maxStaleness === undefined ? undefined : checkInteger('maxStaleness', options.maxStaleness),
     group: softsync ? Math.floor(workers / softsync) : 1,
-    onWorkerError: oneOf('onWorkerError', options.onWorkerError ?? 'stop', ['stop', 'drop']),
+    onWorkerError: checkOneOf('onWorkerError', options.onWorkerError ?? 'stop', ['stop', 'drop']),
     record: options.record,
     replay: options.replay,
   }

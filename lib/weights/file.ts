@@ -1,10 +1,10 @@
 /**
- * The disk side of every weight file: reads in bounded pieces, and writes that either replace the old file
+ * The disk side of weights, logs and settings: reads in bounded pieces, and writes that either replace the old file
  * whole or leave it untouched (temporary file in the same folder, fsync, rename, fsync of the folder).
  * Nothing here knows a format; failures become GoogLeNetError with the system's error as `cause`.
  */
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, lstat, open, realpath, rename, rm } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readFile, realpath, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
@@ -43,6 +43,15 @@ export async function withFile<T>(path: string, use: (file: FileHandle, size: nu
     throw readFailure(path, error)
   } finally {
     await file?.close()
+  }
+}
+
+/** @throws GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_FILE_READ */
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw readFailure(path, error)
   }
 }
 

@@ -123,6 +123,7 @@ export async function writeCases(path: string, options: { whole: boolean; only?:
     await writeNetwork(file, native, { name: 'narrow GoogLeNet with dropout', rows: googlenet(small), ...shape })
   }
   if (!options.whole) return
-  const shape = { size: 224, classes: 1000, batch: 4, rate: 0.002 }
+  // Slow: at ten times this rate rounding alone moves the loss by 4e-4 within ten steps (seen on the simulated device).
+  const shape = { size: 224, classes: 1000, batch: 4, rate: 2e-4 }
   await writeNetwork(file, native, { name: 'GoogLeNet', rows: googlenet(), ...shape })
 }

@@ -1,14 +1,10 @@
 /** Averages of the weights: by definition, in fit(), and in what is saved. */
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { average, GoogLeNet } from '../../lib/index.js'
-import { all, epochsOf, OPTIONS, openData, SMALL, stateOf, type TestData } from './team.js'
+import { all, epochsOf, OPTIONS, SMALL, stateOf, useData } from './team.js'
 
-let folder: TestData
-beforeAll(async () => {
-  folder = await openData()
-})
-afterAll(() => folder.remove())
+const folder = await useData()
 
 describe('averaging', () => {
   it('reports raw and averaged figures, keeps and saves the average', async () => {

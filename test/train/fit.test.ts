@@ -1,31 +1,17 @@
 /** fit(): events, checkpoints, exact resume, stopping, freezing, determinism. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type FitEvent, type FitOptions, GoogLeNet, ImageFolder, schedules, sgd } from '../../lib/index.js'
-import { drawPictures, temporaryFolder } from './pictures.js'
+import { describe, expect, it } from 'vitest'
+import { type FitEvent, type FitOptions, GoogLeNet, ImageFolder, rmsprop, schedules, sgd } from '../../lib/index.js'
+import { train } from '../../lib/train/trainer.js'
+import { drawPictures } from './pictures.js'
+import { SMALL as ALONE, all, useData } from './team.js'
 
-const SMALL = { classes: 3, inputSize: 48, width: 0.125, threads: 2, seed: 5 } as const
+const SMALL = { ...ALONE, threads: 2 } as const
 const OPTIONS = { batchSize: 8, augment: 'caffe', optimizer: sgd({ rate: 0.005 }) } satisfies FitOptions
 
-let folder: Awaited<ReturnType<typeof temporaryFolder>>
-let data: ImageFolder
-let validation: ImageFolder
-
-beforeAll(async () => {
-  folder = await temporaryFolder()
-  await drawPictures(join(folder.path, 'train'), 3, 16)
-  await drawPictures(join(folder.path, 'val'), 3, 4, 2)
-  data = await ImageFolder.open(join(folder.path, 'train'))
-  validation = await ImageFolder.open(join(folder.path, 'val'))
-})
-afterAll(() => folder.remove())
-
-async function all(events: AsyncIterable<FitEvent>): Promise<FitEvent[]> {
-  const list: FitEvent[] = []
-  for await (const event of events) list.push(event)
-  return list
-}
+const folder = await useData()
+const { data, validation } = folder
 
 async function weightsOf(model: GoogLeNet) {
   const weights = await model.parameters('weights')
@@ -123,6 +109,26 @@ describe('exactness', () => {
     const events = await all(second.fit(data, { ...OPTIONS, schedule, epochs: 2, resume: out }))
     expect(second.steps).toBe(12)
     expect(events.filter((event) => event.type === 'epoch').at(-1)).toMatchObject({ epoch: 2, imagesSeen: 96 })
+    expect(await weightsOf(second)).toEqual(await weightsOf(straight))
+  })
+
+  it('stopped before its first update, a run saves no state that its optimiser does not have yet', async () => {
+    const out = join(folder.path, 'early')
+    const options = { ...OPTIONS, optimizer: rmsprop({ rate: 0.005 }), workers: 1, epochs: 1 }
+    await using straight = await GoogLeNet.create(SMALL)
+    await all(straight.fit(data, options))
+
+    await using first = await GoogLeNet.create(SMALL)
+    const controller = new AbortController()
+    const stopped = train(first, data, { ...options, out, signal: controller.signal }, (model, threads) => {
+      controller.abort()
+      return model.worker({ threads })
+    })
+    await expect(all(stopped)).rejects.toMatchObject({ name: 'AbortError' })
+    expect(first.steps).toBe(0)
+
+    await using second = await GoogLeNet.load(join(out, 'last', 'checkpoint.safetensors'))
+    await all(second.fit(data, { ...options, resume: out }))
     expect(await weightsOf(second)).toEqual(await weightsOf(straight))
   })
 

@@ -1,5 +1,6 @@
 /** What the tests of workers share: a drawn data set, a small model, and workers that are slow, watched or broken. */
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { type EpochEvent, type FitEvent, type FitOptions, GoogLeNet, ImageFolder, sgd } from '../../lib/index.js'
 import type { MakeWorker } from '../../lib/train/make-runner.js'
 import { train } from '../../lib/train/trainer.js'
@@ -14,16 +15,17 @@ export const OPTIONS = {
   epochs: 1,
 } satisfies FitOptions
 
-/** 48 pictures to train on, 12 to validate with, of three classes, in a folder that remove() deletes. */
-export async function openData() {
+/** 48 pictures to train on, 12 to validate with, of three classes, in a folder that is deleted after the file's tests. */
+export async function useData() {
   const folder = await temporaryFolder()
   await drawPictures(join(folder.path, 'train'), 3, 16)
   await drawPictures(join(folder.path, 'val'), 3, 4, 2)
   const data = await ImageFolder.open(join(folder.path, 'train'))
   const validation = await ImageFolder.open(join(folder.path, 'val'))
+  afterAll(folder.remove)
   return { ...folder, data, validation }
 }
-export type TestData = Awaited<ReturnType<typeof openData>>
+export type TestData = Awaited<ReturnType<typeof useData>>
 
 export async function all(events: AsyncIterable<FitEvent>): Promise<FitEvent[]> {
   const list: FitEvent[] = []

@@ -1,15 +1,11 @@
 /** What goes wrong with workers: broken ones, aborted and disposed runs, foreign logs, wrong options; and what they hold. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { type FitOptions, GoogLeNet, sgd } from '../../lib/index.js'
-import { all, epochsOf, OPTIONS, openData, pause, SMALL, type TestData, trained, wrapped } from './team.js'
+import { all, epochsOf, OPTIONS, pause, SMALL, trained, useData, wrapped } from './team.js'
 
-let folder: TestData
-beforeAll(async () => {
-  folder = await openData()
-})
-afterAll(() => folder.remove())
+const folder = await useData()
 
 describe('failure', () => {
   const failing = (call: number) => {

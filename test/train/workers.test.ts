@@ -4,18 +4,14 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { average, type FitOptions, GoogLeNet } from '../../lib/index.js'
 import type { MakeWorker } from '../../lib/train/make-runner.js'
 import { train } from '../../lib/train/trainer.js'
 import type { ComputeOptions } from '../../lib/train/worker.js'
-import { all, epochsOf, OPTIONS, openData, SMALL, slowed, stateOf, type TestData, trained, wrapped } from './team.js'
+import { all, epochsOf, OPTIONS, SMALL, slowed, stateOf, trained, useData, wrapped } from './team.js'
 
-let folder: TestData
-beforeAll(async () => {
-  folder = await openData()
-})
-afterAll(() => folder.remove())
+const folder = await useData()
 
 describe('equality', () => {
   it('one worker is the plain loop, bit for bit, with averaging too', async () => {
