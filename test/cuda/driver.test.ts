@@ -2,18 +2,16 @@
  * The driver for GPU machines without Node (test/gpu/driver.cc) on the simulated device: it passes the cases that it
  * will be carried with, and notices a single wrong value.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { placeDriver } from '../gpu/driver.js'
 import { writeCases } from '../gpu/write-cases.js'
 import { cases } from '../ops/cases.js'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator, type Simulation, simulated } from '../simulator/simulator.js'
 import { temporaryFolder } from '../train/pictures.js'
-
-const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
 describe.skipIf(nativeAbsent)(`driver on simulated CUDA${nativeSkipReason}`, () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -21,10 +19,7 @@ describe.skipIf(nativeAbsent)(`driver on simulated CUDA${nativeSkipReason}`, () 
   beforeAll(async () => {
     buildSimulator()
     folder = await temporaryFolder()
-    const build = path('../../build/gpu-driver')
-    execFileSync('sh', [path('../gpu/build.sh'), build], { stdio: ['ignore', 'ignore', 'inherit'] })
-    copyFileSync(join(build, 'driver'), inFolder('driver'))
-    copyFileSync(path('../../build/simulator/build/Release/googlenet_cuda.so'), inFolder('googlenet_cuda.so'))
+    placeDriver(folder.path, 'build/simulator/build/Release')
   }, 600_000)
   afterAll(() => folder.remove())
 

@@ -59,10 +59,8 @@ class Running {
   RunRequest request(const Line& line) {
     RunRequest request;
     for (const auto& [key, given] : lines_) {
-      const HostInput tensor{given.text("name"),
-                             given.fields.count("u8") ? GN_HOST_U8_NHWC_RGB : GN_HOST_F32_NCHW,
-                             given.bytes.data(),
-                             given.shape()};
+      const HostInput tensor{given.text("name"), given.fields.count("u8") ? GN_HOST_U8_NHWC_RGB : GN_HOST_F32_NCHW,
+                             given.bytes.data(), given.shape()};
       if (given.word == "input") request.inputs.push_back(tensor);
       if (given.word == "gradient" && line.number("training")) request.gradients.push_back(tensor);
       if (given.word == "labels") request.labels = given.data<int32_t>(), request.label_count = given.count<int32_t>();
