@@ -1,13 +1,18 @@
-/** Our engine, as users call it: features() of the public class for inference, step() for training. */
+/**
+ * Our engine, as users call it: features() of the public class for inference, step() for training. On the processor, or
+ * on BENCH_DEVICE.
+ */
 import { GoogLeNet } from '../../dist/index.js'
 import { images, labels, prepared, serve, threads } from './serve.mjs'
 
+const device = process.env.BENCH_DEVICE ?? 'cpu'
 let model
 let run
 
 async function open(precision, dropout) {
   await model?.dispose()
-  model = await GoogLeNet.load(prepared('weights.safetensors'), { threads, precision, ...(dropout && { dropout }) })
+  const options = { device, threads, precision, ...(dropout && { dropout }) }
+  model = await GoogLeNet.load(prepared('weights.safetensors'), options)
 }
 
 const optimizer = { kind: 'sgd', rate: 0.001, momentum: 0.9, weightDecay: 2e-4, clip: 0 }
@@ -25,8 +30,8 @@ await serve({
     return (await run()).data
   },
   run: () => run(),
-  async losses(batch, steps) {
-    await open('f32', { main: 0, auxiliary: 0 })
+  async losses(batch, steps, precision) {
+    await open(precision, { main: 0, auxiliary: 0 })
     const data = { images: images('centred.f32', batch), labels: labels(batch) }
     const losses = []
     for (let step = 0; step < steps; step++) losses.push((await model.step(data, { optimizer })).loss)

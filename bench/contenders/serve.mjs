@@ -4,11 +4,11 @@
  *   prepare(work, batch, precision)  -> probabilities of the whole batch (inference), nothing (training)
  *   run()                            -> one batch or one training step, awaited
  *   slice(seconds)                   -> { milliseconds: one number a batch }, instead of run()
- *   losses(batch, steps)             -> the losses of some training steps without dropout (check)
+ *   losses(batch, steps, precision)  -> the losses of some training steps without dropout (check)
  */
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { images as repeated } from '../lib/images.mjs'
 
 export const threads = Number(process.env.BENCH_THREADS)
 const folder = process.env.BENCH_PREPARED
@@ -18,13 +18,9 @@ export function prepared(name) {
   return join(folder, name)
 }
 
-/** The two prepared images, repeated to fill a batch: (N,3,224,224). */
+/** A prepared file's two images, repeated to fill a batch: (N,3,H,W). */
 export function images(name, batch) {
-  const two = new Float32Array(new Uint8Array(readFileSync(prepared(name))).buffer)
-  const one = two.length / 2
-  const values = new Float32Array(batch * one)
-  for (let i = 0; i < batch; i++) values.set(two.subarray((i % 2) * one, ((i % 2) + 1) * one), i * one)
-  return values
+  return repeated(prepared(name), batch)
 }
 
 /** The same classes for every contender. */
@@ -53,7 +49,7 @@ async function answer(contender, request) {
     case 'slice':
       return contender.slice ? contender.slice(request.seconds) : slice(contender, request.seconds)
     case 'losses':
-      return { losses: await contender.losses(request.batch, request.steps) }
+      return { losses: await contender.losses(request.batch, request.steps, request.precision) }
     default:
       throw new Error(`unknown request '${request.do}'`)
   }

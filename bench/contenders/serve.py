@@ -1,6 +1,6 @@
 """The answering side of a contender that runs in Python; same requests and replies as serve.mjs.
 
-A contender is an object with prepare(work, batch, precision), run() and, when it trains, losses(batch, steps).
+A contender is an object with prepare(work, batch, precision), run() and, when it trains, losses(batch, steps, precision).
 One that cannot time single batches has its own slice(seconds), which returns milliseconds per batch.
 """
 
@@ -30,8 +30,10 @@ def network() -> list[dict]:
 
 
 def images(name: str, batch: int) -> np.ndarray:
-    """The two prepared images, repeated to fill a batch: (N,3,224,224)."""
-    two = np.fromfile(prepared(name), '<f4').reshape(2, 3, 224, 224)
+    """The two prepared images, repeated to fill a batch: (N,3,H,W)."""
+    two = np.fromfile(prepared(name), '<f4')
+    size = round((two.size / 6) ** 0.5)
+    two = two.reshape(2, 3, size, size)
     return np.ascontiguousarray(two[np.arange(batch) % 2])
 
 
@@ -85,7 +87,7 @@ def _answer(contender, request: dict) -> dict:
         own = getattr(contender, 'slice', None)
         return {'milliseconds': own(request['seconds']) if own else _slice(contender, request['seconds'])}
     if kind == 'losses':
-        return {'losses': contender.losses(request['batch'], request['steps'])}
+        return {'losses': contender.losses(request['batch'], request['steps'], request['precision'])}
     raise ValueError(f'unknown request {kind!r}')
 
 

@@ -89,7 +89,8 @@ class TensorFlow:
 
         self.run = lambda: float(step(x, target))
 
-    def losses(self, batch, steps):
+    def losses(self, batch, steps, precision):
+        assert precision == 'f32'
         self.train(batch, dropout=False)
         return [self.run() for _ in range(steps)]
 

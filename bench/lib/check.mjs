@@ -4,9 +4,9 @@
  */
 import { Child } from './child.mjs'
 
-const TOLERANCE = { f32: 1e-4, bf16: 3e-2 }
+const TOLERANCE = { f32: 1e-4, tf32: 1e-2, bf16: 3e-2 }
 /** Relative, on the losses of a few steps without dropout. */
-const LOSS_TOLERANCE = 1e-3
+const LOSS_TOLERANCE = { f32: 1e-3, tf32: 1e-2, bf16: 3e-2 }
 const CHECK_BATCH = 4
 const CHECK_STEPS = 4
 const CLASSES = 1000
@@ -41,20 +41,20 @@ export function checkOutput(output, expected, precision) {
 }
 
 /** Losses of a few steps in a process of their own, so that the memory of the timed one is not touched. */
-export async function trainingLosses(contender, threads) {
+export async function trainingLosses(contender, threads, precision) {
   const child = new Child(contender, threads)
   try {
-    return (await child.ask({ do: 'losses', batch: CHECK_BATCH, steps: CHECK_STEPS })).losses
+    return (await child.ask({ do: 'losses', batch: CHECK_BATCH, steps: CHECK_STEPS, precision })).losses
   } finally {
     await child.end()
   }
 }
 
 /** @throws when the losses are not the reference's */
-export function checkLosses(losses, reference) {
+export function checkLosses(losses, reference, precision) {
   const errors = losses.map((loss, step) => Math.abs(loss - reference[step]) / Math.abs(reference[step]))
   const error = Math.max(...errors)
-  if (error <= LOSS_TOLERANCE) return error
+  if (error <= LOSS_TOLERANCE[precision]) return error
   const list = (values) => values.map((value) => value.toFixed(4)).join(' ')
   throw new Error(`wrong result: losses ${list(losses)}, expected ${list(reference)}`)
 }

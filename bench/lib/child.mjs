@@ -22,13 +22,14 @@ export class Child {
   constructor(contender, threads) {
     const { script, args = [] } = contender
     const python = script.endsWith('.py')
-    const command = python ? pythonOf(packageOf[script].environment) : process.execPath
+    const command = python ? (contender.python ?? pythonOf(packageOf[script].environment)) : process.execPath
     const environment = {
       BENCH_THREADS: String(threads),
       BENCH_PREPARED: preparedFolder,
       TORCHINDUCTOR_CACHE_DIR: join(peersFolder, 'inductor'),
       PYTHONDONTWRITEBYTECODE: '1',
       ...environmentOf(contender, threads),
+      ...contender.env,
     }
     this.#process = spawn(command, [join(contendersFolder, script), ...args], {
       env: { ...process.env, ...environment },

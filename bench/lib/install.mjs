@@ -31,12 +31,16 @@ function moduleFolder({ environment, module }) {
 }
 
 export function isInstalled(contender) {
-  return contender.ours === true || moduleFolder(packageOf[contender.script]) !== undefined
+  if (contender.problem) return false
+  return (
+    contender.python !== undefined || contender.ours === true || moduleFolder(packageOf[contender.script]) !== undefined
+  )
 }
 
 /** Version of the package that a contender runs on, as its folder says. */
 export function versionOf(contender) {
-  if (contender.ours) return undefined
+  if (contender.ours || contender.problem) return undefined
+  if (contender.version) return contender.version
   const { environment, module } = packageOf[contender.script]
   const folder = moduleFolder({ environment, module })
   if (!folder) return undefined

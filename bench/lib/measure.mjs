@@ -27,7 +27,7 @@ export function start(contenders, work, threads) {
         others: [],
       }
       if (isInstalled(contender)) entry.child = new Child(contender, threads)
-      else entry.problem = 'not installed'
+      else entry.problem = contender.problem ?? 'not installed'
       return entry
     })
 }
@@ -56,9 +56,9 @@ async function prepareAll(entries, row, settings) {
     settings.progress(`${row.work} ${row.batch}: ${entry.name} prepares`)
     await attempt(entry, async () => {
       if (row.work === 'training') {
-        const losses = await trainingLosses(entry.contender, settings.threads)
+        const losses = await trainingLosses(entry.contender, settings.threads, row.precision)
         settings.losses ??= losses
-        entry.error = checkLosses(losses, settings.losses)
+        entry.error = checkLosses(losses, settings.losses, row.precision)
       }
       const { output } = await entry.child.ask({ do: 'prepare', ...row })
       if (row.work === 'inference') {

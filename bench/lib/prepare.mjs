@@ -3,7 +3,7 @@
  * table, ONNX and ncnn files made from both, two input images, and Caffe's probabilities for them. Weights and
  * photos are the BVLC ones when the reference data is there; else random ones, and no probabilities.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GoogLeNet } from '../../dist/index.js'
 import { googlenet } from '../../dist/model/googlenet.js'
@@ -18,26 +18,37 @@ const CLASSES = 1000
 /** About the mean of all channels: centres the photos for training. */
 const LEVEL = 110
 
-/** @returns {Promise<{ weights: 'BVLC' | 'random', expected?: Float32Array }>} */
-export async function prepare() {
+/**
+ * @param {{ folder?: string, network?: object, onnx?: boolean }} [options] where to; another network than the published
+ *   one, which has random weights; whether to write the files that only peers on processors read
+ * @returns {Promise<{ weights: 'BVLC' | 'random', expected?: Float32Array }>}
+ */
+export async function prepare({ folder = preparedFolder, network, onnx = true } = {}) {
   makeFolders()
-  const file = (name) => join(preparedFolder, name)
+  mkdirSync(folder, { recursive: true })
+  const file = (name) => join(folder, name)
   const trained = dataFile('weights/bvlc_googlenet.safetensors')
   const photos = [0, 1].map((index) => dataFile(`${golden}/googlenet_${index}.jpg`))
   const probabilities = dataFile(`${golden}/googlenet_prob.npy`)
-  const real = trained && probabilities && photos.every(Boolean)
+  const real = !network && trained && probabilities && photos.every(Boolean)
 
-  const model = real ? await GoogLeNet.load(trained, { auxiliary: true, seed: 1 }) : await GoogLeNet.create({ seed: 1 })
+  const model = real
+    ? await GoogLeNet.load(trained, { auxiliary: true, seed: 1 })
+    : await GoogLeNet.create({ ...network, seed: 1 })
   await model.save(file('weights.safetensors'))
   const weights = await model.parameters()
   await model.dispose()
 
-  const rows = googlenet({ auxiliary: true })
+  const rows = googlenet({ ...network, auxiliary: true })
   writeFileSync(file('network.json'), JSON.stringify(rows))
-  writeOnnx(file('network.onnx'), rows, weights)
-  writeNcnn(file('network.param'), file('network.bin'), rows, weights)
+  if (onnx) {
+    writeOnnx(file('network.onnx'), rows, weights)
+    writeNcnn(file('network.param'), file('network.bin'), rows, weights)
+  }
 
-  const images = real ? (await Promise.all(photos.map(planesBgr))).flatMap((image) => [...image]) : pattern()
+  const images = real
+    ? (await Promise.all(photos.map(planesBgr))).flatMap((image) => [...image])
+    : pattern(network?.inputSize ?? SIZE)
   writeFileSync(file('images.f32'), new Uint8Array(Float32Array.from(images).buffer))
   writeFileSync(file('centred.f32'), new Uint8Array(Float32Array.from(images, (value) => value - LEVEL).buffer))
   if (!real) return { weights: 'random' }
@@ -53,9 +64,9 @@ async function planesBgr(path) {
 }
 
 /** Two images of smooth waves with noise from a small generator, 0..255. */
-function pattern() {
+function pattern(size) {
   let state = 1
-  return Float32Array.from({ length: 2 * 3 * SIZE * SIZE }, (_, i) => {
+  return Float32Array.from({ length: 2 * 3 * size * size }, (_, i) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return 128 + 90 * Math.sin(i / (7 + (i % 3))) + (state / 2 ** 32 - 0.5) * 60
   })

@@ -30,8 +30,9 @@ export function printHeader({ machine, weights }) {
   console.log(`${source}; for training: of the losses, relative, from ours`)
 }
 
-export function printRow(row) {
-  console.log(`\n${row.work}${row.what ? ` of ${row.what}, one thread` : ''}, batch ${row.batch}, ${row.precision}`)
+/** @param {(line: string) => void} print */
+export function printRow(row, print = console.log) {
+  print(`\n${row.work}${row.what ? ` of ${row.what}, one thread` : ''}, batch ${row.batch}, ${row.precision}`)
   const lines = Object.entries(row.details)
     .sort(([, a], [, b]) => (b.imagesPerSecond ?? -1) - (a.imagesPerSecond ?? -1))
     .map(([name, detail]) =>
@@ -43,9 +44,9 @@ export function printRow(row) {
   for (const line of table) {
     const cells =
       line.length > 2 ? line.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))) : line
-    console.log(`  ${line.length > 2 ? cells.join('  ') : `${line[0].padEnd(widths[0])}  ${line[1]}`}`)
+    print(`  ${line.length > 2 ? cells.join('  ') : `${line[0].padEnd(widths[0])}  ${line[1]}`}`)
   }
   if (row.ratio === null) return
   const [low, high] = row.spread.map((value) => value.toFixed(2))
-  console.log(`  ours / best peer (${row.best}): ${row.ratio.toFixed(2)} (rounds ${low}-${high})`)
+  print(`  ours / best peer (${row.best}): ${row.ratio.toFixed(2)} (rounds ${low}-${high})`)
 }

@@ -29,6 +29,17 @@ async function load(name) {
 
 const label = ({ workers, policy }) => (workers === 0 ? 'alone' : `${workers}, ${policy}`)
 
+/** Panels of `column` side by side. */
+function chart(values, column, spec) {
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    background: 'white',
+    data: { values },
+    facet: { column: { field: column, title: null } },
+    spec,
+  }
+}
+
 /** Curves of the training loss, one panel a number of workers, a colour a policy. */
 function lossCurves({ runs }, x, title) {
   const alone = runs.find(({ workers, seed }) => workers === 0 && seed === 1)
@@ -41,22 +52,16 @@ function lossCurves({ runs }, x, title) {
       })),
     ),
   )
-  return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    background: 'white',
-    data: { values },
-    facet: { column: { field: 'panel', title: null } },
-    spec: {
-      width: 260,
-      height: 220,
-      mark: { type: 'line', strokeWidth: 1.5 },
-      encoding: {
-        x: { field: x, type: 'quantitative', title },
-        y: { field: 'loss', type: 'quantitative', title: 'training loss', scale: { zero: false } },
-        color: { field: 'policy', type: 'nominal', sort: ['alone'] },
-      },
+  return chart(values, 'panel', {
+    width: 260,
+    height: 220,
+    mark: { type: 'line', strokeWidth: 1.5 },
+    encoding: {
+      x: { field: x, type: 'quantitative', title },
+      y: { field: 'loss', type: 'quantitative', title: 'training loss', scale: { zero: false } },
+      color: { field: 'policy', type: 'nominal', sort: ['alone'] },
     },
-  }
+  })
 }
 
 /** Validation top-1 by epoch, raw and averaged. */
@@ -68,23 +73,17 @@ function averaging({ runs }) {
       { workers: label(run), epoch, top1: 100 * averaged.top1, weights: 'averaged' },
     ]),
   )
-  return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    background: 'white',
-    data: { values },
-    facet: { column: { field: 'workers', title: null } },
-    spec: {
-      width: 200,
-      height: 200,
-      mark: 'line',
-      encoding: {
-        x: { field: 'epoch', type: 'quantitative' },
-        y: { field: 'top1', type: 'quantitative', title: 'validation top-1, %', scale: { zero: false } },
-        strokeDash: { field: 'weights', type: 'nominal' },
-        color: { field: 'weights', type: 'nominal' },
-      },
+  return chart(values, 'workers', {
+    width: 200,
+    height: 200,
+    mark: 'line',
+    encoding: {
+      x: { field: 'epoch', type: 'quantitative' },
+      y: { field: 'top1', type: 'quantitative', title: 'validation top-1, %', scale: { zero: false } },
+      strokeDash: { field: 'weights', type: 'nominal' },
+      color: { field: 'weights', type: 'nominal' },
     },
-  }
+  })
 }
 
 const percent = (x) => (100 * x).toFixed(1)

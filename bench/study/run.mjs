@@ -44,9 +44,9 @@ const claims = [
 ]
 const seeds = [1, 2, 3]
 
-/** The paper's schedule at the row's rate. */
-function paper(rate, { workers, policy }) {
-  return schedules.paper({ base: policy === 'boosted' ? rate * (workers - 1) : rate })
+/** The rate that a row's schedule starts from. */
+function baseOf(rate, { workers, policy }) {
+  return policy === 'boosted' ? rate * (workers - 1) : rate
 }
 
 /** One run: curves over images and seconds of training, validation by epoch. */
@@ -128,7 +128,7 @@ async function warmRuns() {
   }
   const rows = seeds.flatMap((seed) => claims.map((row) => ({ ...row, seed })))
   await all('warm', { ...setup, before }, train, validation, rows, (row) =>
-    run(create, train, validation, { ...fit, schedule: paper(rate, row) }, row),
+    run(create, train, validation, { ...fit, schedule: schedules.paper({ base: baseOf(rate, row) }) }, row),
   )
 }
 
@@ -139,16 +139,19 @@ async function flowerRuns() {
     return
   }
   const { train, validation, weights } = found
-  const setup = { inputSize: 224, width: 1, batchSize: 16, epochs: 1, rate: 0.0003, momentum: 0.9, weightDecay: 2e-4 }
+  const setup = { inputSize: 224, width: 1, batchSize: 16, epochs: 3, rate: 0.0006, momentum: 0.9, weightDecay: 2e-4 }
   const { batchSize, epochs, rate, momentum, weightDecay } = setup
+  const total = epochs * Math.floor(train.length / batchSize) * batchSize
+  const schedule = (row) =>
+    schedules.warmup(schedules.cosine({ base: baseOf(rate, row) }), { images: Math.round(0.05 * total) })
   const create = (seed) => GoogLeNet.load(weights, { classes: train.classes.length, labels: train.classes, seed })
   const fit = {
     ...{ epochs, batchSize, optimizer: sgd({ rate, momentum, weightDecay }), average: average.ema({ decay: 0.95 }) },
     augment: 'caffe',
   }
-  const rows = claims.map((row) => ({ ...row, seed: 1 }))
+  const rows = [1, 2].flatMap((seed) => claims.map((row) => ({ ...row, seed })))
   await all('flowers', setup, train, validation, rows, (row) =>
-    run(create, train, validation, { ...fit, schedule: paper(rate, row) }, row),
+    run(create, train, validation, { ...fit, schedule: schedule(row) }, row),
   )
 }
 

@@ -1,6 +1,6 @@
 /** A device that is missing something, or ends in the middle: what people are told, and that nothing is left broken. */
-import { spawnSync } from 'node:child_process'
-import { cpSync, rmSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
@@ -10,6 +10,8 @@ import { temporaryFolder } from '../train/pictures.js'
 
 const PACKAGE = new URL('../../dist/', import.meta.url).href
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+const ADDON = 'build/Release/googlenet.node'
 
 type Environment = Record<string, string>
 
@@ -59,10 +61,32 @@ describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReaso
     return copy
   }
 
+  /** Beside another folder on the loader's path, which has the part that this one lacks. */
+  function partElsewhere(): Environment {
+    const name = 'libcudnn_engines_tensor_ir.so.9'
+    const elsewhere = join(folder.path, 'elsewhere')
+    mkdirSync(elsewhere, { recursive: true })
+    copyFileSync(join(SIMULATED_CUDNN, 'libcudnn_ops.so.9'), join(elsewhere, name))
+    return on({}, { LD_LIBRARY_PATH: elsewhere })
+  }
+
+  /** An addon beside a backend that is made of `source`, or of no library at all. */
+  function otherBackend(name: string, source?: string): Environment {
+    const release = join(folder.path, name, 'build', 'Release')
+    mkdirSync(release, { recursive: true })
+    copyFileSync(fileURLToPath(new URL(`../../${ADDON}`, import.meta.url)), join(folder.path, name, ADDON))
+    const library = join(release, 'googlenet_cuda.so')
+    if (source === undefined) writeFileSync(library, 'no library')
+    else {
+      writeFileSync(`${library}.c`, source)
+      execFileSync('cc', ['-shared', '-fPIC', '-o', library, `${library}.c`])
+    }
+    return { GOOGLENET_PREBUILD: join(folder.path, name) }
+  }
+
   /** A build without the backend. */
   function addonAlone(): string {
-    const addon = 'build/Release/googlenet.node'
-    cpSync(fileURLToPath(new URL(`../../${addon}`, import.meta.url)), join(folder.path, addon))
+    cpSync(fileURLToPath(new URL(`../../${ADDON}`, import.meta.url)), join(folder.path, ADDON))
     return folder.path
   }
 
@@ -72,6 +96,13 @@ describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReaso
       () => ({ GOOGLENET_PREBUILD: addonAlone() }),
       /not built: there is no .*googlenet_cuda\.so.*npm run build:cuda/,
     ],
+    ['a backend that can be loaded', () => otherBackend('text'), /could not be loaded: .*googlenet_cuda\.so/],
+    [
+      'a backend of its own version',
+      () => otherBackend('old', 'static int version = 1; int* googlenet_cuda_backend(void) { return &version; }'),
+      /is of another version of googlenet. Build it again: npm run build:cuda/,
+    ],
+    ['a GPU that is new enough', () => on({}, { SIMULATOR_CAPABILITY: '70' }), /has compute capability 7\.0, but 7\.5/],
     ['a driver', () => on({ driver: 0 }), /no NVIDIA driver was found.*580 or newer/],
     ['a new driver', () => on({ driver: 12080 }), /driver is too old: it knows CUDA 12\.8\..*580 or newer/],
     ['a GPU', () => on({ devices: 0 }), /sees no GPU.*CUDA_VISIBLE_DEVICES/],
@@ -94,6 +125,16 @@ describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReaso
       'a new cuDNN',
       () => on({}, { SIMULATOR_CUDNN_VERSION: '90600', SIMULATOR_PART_VERSION: '90600' }),
       /is 9\.6\.0, but at least 9\.8\.0/,
+    ],
+    [
+      'a cuDNN that is not too new',
+      () => on({}, { SIMULATOR_CUDNN_VERSION: '100000', SIMULATOR_PART_VERSION: '100000' }),
+      /is 10\.0\.0, but at least 9\.8\.0 and below 10/,
+    ],
+    [
+      'a part that lies elsewhere',
+      partElsewhere,
+      /has no libcudnn_engines_tensor_ir\.so\.9, but the loader finds one elsewhere: two versions would be mixed/,
     ],
     [
       'one version of cuDNN',

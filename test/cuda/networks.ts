@@ -5,6 +5,9 @@ import { readSafetensors } from '../../lib/weights/safetensors.js'
 import { dataAbsent, dataPath, skipReason } from '../golden/data.js'
 import { decode, planesBgr } from '../golden/photos.js'
 import { expectTenSteps } from '../golden/ten-steps.js'
+import { tolerances } from '../gpu/tolerances.js'
+import { relativeError } from '../ops/compare.js'
+import { decidedProblem } from '../ops/problem.js'
 import { type Batch, NativeProcess, type Place } from '../ops/process.js'
 import { readNpy } from '../reference/npy.js'
 import { Random } from '../reference/random.js'
@@ -18,11 +21,12 @@ export interface Bounds {
 }
 const f32: Bounds = { loss: 1e-4, gradientNorm: 1e-2, probabilities: 1e-4, caffe: 1e-5 }
 
-export function testNetworks(place: Place, bounds: Bounds = f32): void {
+/** @param steps of training that are held against the processor's */
+export function testNetworks(place: Place, bounds: Bounds = f32, steps = 10): void {
   if (bounds === f32) test('ten recorded steps', () => expectTenSteps(place))
 
   // Bytes in, dropout at work, both auxiliary heads, momentum and decay: what a real training step has.
-  test("ten steps of a narrow GoogLeNet follow the processor's", { timeout: 120_000 }, async () => {
+  test(`${steps} steps of a narrow GoogLeNet follow the processor's`, { timeout: 120_000 }, async () => {
     const size = 64
     const random = new Random(7)
     const batches: Batch[] = [0, 1].map(() => ({
@@ -37,7 +41,7 @@ export function testNetworks(place: Place, bounds: Bounds = f32): void {
       batches,
       seed: 3,
       update: { rate: 0.002, momentum: 0.9, weightDecay: 2e-4, clip: 0 },
-      steps: 10,
+      steps,
       evaluate: batches.slice(0, 1),
       output: PROBABILITIES,
     }
@@ -57,6 +61,18 @@ export function testNetworks(place: Place, bounds: Bounds = f32): void {
     const [expected, actual] = [cpu.evaluations[0]!.data, cuda.evaluations[0]!.data]
     expect(Math.max(...expected.map((p, i) => Math.abs(p - actual[i]!)))).toBeLessThan(bounds.probabilities)
   })
+
+  if (bounds === f32)
+    test('all gradients of a narrow GoogLeNet agree with the reference', async () => {
+      const rows = googlenet({ width: 0.125, inputSize: 64, classes: 5, dropout: { main: 0, auxiliary: 0 } })
+      const { problem, expected } = decidedProblem({ name: 'narrow GoogLeNet', rows, batch: 2 }, 1.5e-6)
+      const { parameters, inputs, labels } = problem
+      await using native = new NativeProcess(place)
+      const actual = await native.run({ rows, parameters, inputs, labels, training: true, outputs: [] })
+      expect(Object.keys(expected.parameterGradients)).toHaveLength(128)
+      for (const [name, data] of Object.entries(expected.parameterGradients))
+        expect(relativeError(actual.parameterGradients[name]!.data, data), name).toBeLessThan(tolerances.f32.network)
+    })
 
   test.skipIf(dataAbsent)(`two photos get Caffe's probabilities${skipReason}`, { timeout: 240_000 }, async () => {
     const { tensors } = await readSafetensors(dataPath('weights/bvlc_googlenet.safetensors'))

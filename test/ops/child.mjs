@@ -6,10 +6,24 @@ const sessions = new Map()
 
 const actions = {
   /** One network, from parameters to gradients. */
-  async run({ rows, parameters, inputs, labels, training, outputs, gradients, inputGradients, step, options, key }) {
+  async run({
+    rows,
+    initialize,
+    parameters,
+    inputs,
+    labels,
+    training,
+    outputs,
+    gradients,
+    inputGradients,
+    step,
+    ...rest
+  }) {
+    const { options, key } = rest
     const session = sessions.get(key) ?? new (native().Session)({ layers: rows, ...options })
     if (key !== undefined) sessions.set(key, session)
     try {
+      if (initialize !== undefined) await session.initialize(initialize)
       if (parameters) await session.setParameters('weights', parameters)
       const result = await session.run({ inputs, labels, training, outputs, gradients, inputGradients, step })
       const parameterGradients = training ? await session.getParameters('gradients') : {}

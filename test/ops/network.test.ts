@@ -45,6 +45,14 @@ describe.skipIf(nativeAbsent)(`narrow GoogLeNet${nativeSkipReason}`, () => {
     }
   })
 
+  // docs/decisions/0011-fused-passes.md counts on it.
+  test('no pass only adds gradients, 23 only mask them', async () => {
+    await using native = new NativeProcess()
+    const { kernels } = await native.profile({ rows: googlenet(small), batch: 1, training: true })
+    const count = (op: string) => kernels.filter((kernel) => kernel.op === op).length
+    expect([count('sum'), count('mask')]).toEqual([0, 23])
+  })
+
   test('64 images are learnt by heart', { timeout: 400_000 }, async () => {
     const rows = googlenet({ ...small, classes: 8, filler: 'msra' })
     const all = discs(64, 8, 64, new Random(64))

@@ -41,6 +41,8 @@ export interface Place {
 
 export interface NativeRun extends RunRequest {
   rows: readonly LayerRow[]
+  /** Seed to initialise the parameters from. */
+  initialize?: number
   /** Absent: as they are in the session. */
   parameters?: Record<string, NativeTensor>
   options?: Options

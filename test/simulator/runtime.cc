@@ -2,8 +2,8 @@
 // may, and the errors of machines that lack something. Linked into googlenet_cuda.so in place of the real one.
 //   SIMULATOR_DRIVER   version the driver knows, 0 = no driver; default 13000
 //   SIMULATOR_DEVICES  how many GPUs it sees; default 1
-//   SIMULATOR_CAPABILITY  compute capability of each, times ten; default 90
 //   SIMULATOR_MEMORY   MiB of each; default 8192
+//   SIMULATOR_CAPABILITY  compute capability of each, 75 = 7.5; default 90
 //   SIMULATOR_IDLE     nothing runs and memory is not touched: for plans that are only built (test/deviceless)
 #include <cstdint>
 #include <cstdlib>
@@ -93,8 +93,8 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {};
   std::strcpy(properties->name, "simulated device");
-  properties->major = setting("SIMULATOR_CAPABILITY", 90) / 10;
-  properties->minor = setting("SIMULATOR_CAPABILITY", 90) % 10;
+  const int capability = setting("SIMULATOR_CAPABILITY", 90);
+  properties->major = capability / 10, properties->minor = capability % 10;
   return cudaSuccess;
 }
 

@@ -1,0 +1,108 @@
+/** The bench for GPUs without one: what it refuses, and its tables on the simulated device, which say what they are. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
+import { buildSimulator, type Simulation, simulated } from '../simulator/simulator.js'
+import { temporaryFolder } from '../train/pictures.js'
+
+const NOTE = 'simulated, not a GPU figure'
+const BENCH = fileURLToPath(new URL('../../bench/gpu.mjs', import.meta.url))
+
+function bench(args: string[], simulation: Simulation = {}) {
+  const env = { ...process.env, ...simulated(simulation).env }
+  const { stdout, stderr, status } = spawnSync(process.execPath, [BENCH, ...args], { env, encoding: 'utf8' })
+  return { stdout: stdout.trim(), stderr: stderr.trim(), status }
+}
+const QUICK = ['--simulated', '--quick', '--rounds', '1', '--peers', 'none', '--precision', 'f32']
+
+interface Report {
+  note: string
+  simulated: boolean
+  rows: { work: string; precision: string; batch: number; ours: number; peers: object; ratio: null; details: object }[]
+  operations: {
+    training: boolean
+    kernels: { name: string; op: string; direction: string; limitMs: number | null }[]
+  }[]
+}
+
+describe.skipIf(nativeAbsent)(`bench:gpu${nativeSkipReason}`, () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  beforeAll(async () => {
+    buildSimulator()
+    folder = await temporaryFolder()
+  }, 600_000)
+  afterAll(() => folder.remove())
+
+  test('without a GPU it says so in one line and with its own exit code', () => {
+    const { stdout, stderr, status } = bench([], { devices: 0 })
+    expect({ stdout, status }).toEqual({ stdout: '', status: 3 })
+    expect(stderr).toMatch(
+      /^googlenet bench:gpu: GOOGLENET_ERR_DEVICE_UNAVAILABLE: device 'cuda' is not available: .*$/,
+    )
+    const json = JSON.parse(bench(['--json'], { devices: 0 }).stdout)
+    expect(json.error).toEqual({
+      code: 'GOOGLENET_ERR_DEVICE_UNAVAILABLE',
+      message: expect.stringMatching(/sees no GPU/),
+    })
+  })
+
+  test.each([
+    ['a simulated device that is not announced', [], /--simulated is missing: this is cuda:0, simulated device/],
+    ['an unknown precision', ['--precision', 'f64'], /--precision: expected f32, tf32, bf16, got 'f64'/],
+    ['an unknown peer', ['--peers', 'caffe'], /--peers: expected torch, .*, got 'caffe'/],
+    ['an unknown work', ['--only', 'sleep'], /--only: expected inference, training, operations/],
+    ['no rounds', ['--rounds', '0'], /--rounds: expected a positive number, got '0'/],
+    ['an unknown option', ['--fast'], /Unknown option '--fast'/],
+  ])('%s is refused', (_what, args, words) => {
+    const { stdout, stderr, status } = bench(args)
+    expect({ stdout, status }).toEqual({ stdout: '', status: 2 })
+    expect(stderr).toMatch(words)
+  })
+
+  test('nothing simulated is recorded', () => {
+    const file = join(folder.path, 'record.json')
+    const { stderr, status } = bench([...QUICK, '--record', file])
+    expect(stderr).toMatch(/nothing of the simulated device is recorded/)
+    expect({ status, written: existsSync(file) }).toEqual({ status: 2, written: false })
+  })
+
+  test('every line of the tables says that it is simulated', () => {
+    const { stdout, stderr, status } = bench(QUICK)
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
+    const lines = stdout.split('\n')
+    expect(lines.filter((line) => !line.startsWith(`${NOTE} |`))).toEqual([])
+    for (const words of [
+      /inference, batch 2, f32$/,
+      /training, batch 2, f32$/,
+      / googlenet +[\d.]+ /,
+      /limit: H100 SXM/,
+    ])
+      expect(stdout).toMatch(new RegExp(words.source, 'm'))
+  })
+
+  test('one object, with a limit for all that moves data', () => {
+    const { stdout, status } = bench([...QUICK, '--json', '--precision', 'f32,tf32'])
+    expect(status).toBe(0)
+    expect(stdout.split('\n')).toHaveLength(1)
+    const report: Report = JSON.parse(stdout)
+    expect([report.note, report.simulated]).toEqual([NOTE, true])
+    const shapes = report.rows.map(({ work, precision, batch }) => [work, precision, batch])
+    expect(shapes).toEqual(
+      ['inference', 'training'].flatMap((work) => ['f32', 'tf32'].map((precision) => [work, precision, 2])),
+    )
+    for (const row of report.rows.filter(({ precision }) => precision === 'f32')) {
+      // It was held against the processor before it was timed.
+      expect(row).toMatchObject({ ours: expect.any(Number), peers: {}, ratio: null })
+      expect(row.details).toMatchObject({ googlenet: { difference: expect.any(Number), problem: null } })
+    }
+    expect(report.operations.map(({ training }) => training)).toEqual([false, true])
+    const [inference, training] = report.operations.map(({ kernels }) => kernels)
+    expect(training!.length).toBeGreaterThan(2 * inference!.length)
+    const unlimited = [...inference!, ...training!].filter(({ limitMs }) => limitMs === null)
+    expect(new Set(unlimited.map(({ op }) => op))).toEqual(new Set(['softmax', 'dropout', 'loss']))
+    expect([...inference!, ...training!].every(({ limitMs }) => limitMs === null || limitMs > 0)).toBe(true)
+  })
+})
