@@ -54,6 +54,8 @@ export interface SessionOptions {
   mean?: readonly [number, number, number]
   /** Direct convolutions only; default false: Winograd's where they are faster. */
   exact?: boolean
+  /** CUDA: record whole steps as graphs and replay them; default true. */
+  capture?: boolean
   /** Keep all values (every blob can be read by run() while training); default false. */
   keepAll?: boolean
 }

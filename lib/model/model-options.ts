@@ -19,6 +19,11 @@ export interface CreateOptions extends NetworkOptions {
    */
   exact?: boolean
   /**
+   * CUDA: a step is recorded as one graph and replayed, which spares the processor some hundred launches a step and
+   * gives the same bits. Default true; the processor has nothing to record, so there it changes nothing.
+   */
+  capture?: boolean
+  /**
    * Demands that the same seed, data and number of threads give the same bits in every run. Default false; the CPU
    * does so in either case.
    */
@@ -73,7 +78,7 @@ export interface Features {
 }
 export const CREATE_KEYS = [
   ...['classes', 'inputSize', 'width', 'auxiliary', 'dropout', 'block', 'filler'],
-  ...['device', 'precision', 'threads', 'exact', 'deterministic', 'seed', 'labels'],
+  ...['device', 'precision', 'threads', 'exact', 'capture', 'deterministic', 'seed', 'labels'],
 ]
 
 /** Checks the options that describe the network and fills in the defaults. */

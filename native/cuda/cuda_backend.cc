@@ -120,6 +120,19 @@ Kernel make(gn_device& device, const gn_step& step) {
   }
 }
 
+const gn_recorder kRecorder{
+    [](gn_device* device) { return on(device, [&] { begin_recording(device->stream); }); },
+    [](gn_device* device, gn_recording** recording) {
+      return on(device, [&] {
+        gn_recording* const made = end_recording(device->stream, recording != nullptr);
+        if (recording) *recording = made;
+      });
+    },
+    [](gn_device* device, gn_recording* recording) { return on(device, [&] { replay(device->stream, *recording); }); },
+    [](gn_device* device, gn_recording* recording) { on(device, [&] { destroy(recording); }); },
+    [](gn_device* device, const gn_judgement* j) { return on(device, [&] { judge(*device, *j); }); },
+};
+
 const gn_backend kBackend{
     GN_BACKEND_VERSION,
     "cuda",
@@ -165,6 +178,7 @@ const gn_backend kBackend{
     [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
       return on(device, [&] { export_tensor(*device, *src, map, arena, host); });
     },
+    &kRecorder,
 };
 
 }  // namespace

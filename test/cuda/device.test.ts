@@ -5,25 +5,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
-import { buildSimulator, SIMULATED_CUDNN, type Simulation, simulated } from '../simulator/simulator.js'
+import { buildSimulator, SIMULATED_CUDNN, type Simulation } from '../simulator/simulator.js'
 import { temporaryFolder } from '../train/pictures.js'
+import { DONE, type Environment, inChild, on, PACKAGE } from './child.js'
 
-const PACKAGE = new URL('../../dist/', import.meta.url).href
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
-
-type Environment = Record<string, string>
-
-function inChild(script: string, env: Environment) {
-  const prelude = `import { GoogLeNet } from '${PACKAGE}index.js'
-    const small = { classes: 3, inputSize: 48, width: 0.125, device: 'cuda' }
-    const batch = (n) => ({ images: new Float32Array(n * 3 * 48 * 48).fill(1), labels: Array(n).fill(1) })\n`
-  const { stdout, stderr, status, signal } = spawnSync(
-    process.execPath,
-    ['--input-type=module', '-e', prelude + script],
-    { env: { ...process.env, ...env }, encoding: 'utf8', timeout: 100_000 },
-  )
-  return { output: (stdout + stderr).trim(), status, signal }
-}
 
 /** What creating a model says. */
 function refusal(env: Environment, device = 'cuda'): string {
@@ -40,7 +26,6 @@ function doctor(env: Environment): { available: boolean; description: string } {
   return JSON.parse(stdout).devices.find(({ device }: { device: string }) => device === 'cuda')
 }
 
-const on = (simulation: Simulation, more: Environment = {}): Environment => ({ ...simulated(simulation).env, ...more })
 const UNAVAILABLE = 'GOOGLENET_ERR_DEVICE_UNAVAILABLE'
 
 describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReason}`, () => {
@@ -134,7 +119,6 @@ describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReaso
 describe.skipIf(nativeAbsent)(`models on simulated CUDA${nativeSkipReason}`, () => {
   beforeAll(buildSimulator, 600_000)
   const run = (script: string, simulation: Simulation = {}) => inChild(script, on(simulation))
-  const DONE = { status: 0, signal: null }
 
   test('out of memory is a typed error, and the model works on with less', () => {
     const script = `
