@@ -24,6 +24,13 @@ export interface CreateOptions extends NetworkOptions {
    */
   capture?: boolean
   /**
+   * CUDA: time the engines that cuDNN has for every convolution, check each against a direct convolution, and take the
+   * fastest. Takes minutes at the first step of a batch size; the choice is remembered in the cache folder
+   * (docs/environment.md), so that later runs start at once and repeat the same bits. Default false: cuDNN's first
+   * that is exact. Changes nothing on the processor.
+   */
+  tune?: boolean
+  /**
    * Demands that the same seed, data and number of threads give the same bits in every run. Default false; the CPU
    * does so in either case.
    */
@@ -78,7 +85,7 @@ export interface Features {
 }
 export const CREATE_KEYS = [
   ...['classes', 'inputSize', 'width', 'auxiliary', 'dropout', 'block', 'filler'],
-  ...['device', 'precision', 'threads', 'exact', 'capture', 'deterministic', 'seed', 'labels'],
+  ...['device', 'precision', 'threads', 'exact', 'capture', 'tune', 'deterministic', 'seed', 'labels'],
 ]
 
 /** Checks the options that describe the network and fills in the defaults. */

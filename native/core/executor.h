@@ -80,6 +80,7 @@ class Executor {
     float mean[3] = {104, 117, 123};  // B, G, R
     bool keep_all = false;
     bool exact = false;
+    bool tune = false;    // time what a device has several ways for
     bool capture = true;  // record what is done again, where the device can
   };
   Executor(Graph graph, const Options& options);

@@ -10,15 +10,19 @@
 #include "backend/backend.h"
 #include "cuda/cudnn_graph.h"
 #include "cuda/memory.h"
+#include "cuda/pinned.h"
 #include "cuda/recording.h"
 
 struct gn_device {
   int index = 0;
   cudaStream_t stream = nullptr;
   std::unique_ptr<googlenet::cuda::Target> target;
+  std::unique_ptr<googlenet::cuda::Pinned> pinned;
   googlenet::cuda::Memory staging;   // a host tensor on its way in or out, and its channel map
   googlenet::cuda::Memory partials;  // f64 sums of square_sum
   std::string description;
+  std::string identity;  // what a choice among engines depends on: cuDNN's version and the card
+  bool tune = false;
 };
 
 struct gn_kernel {

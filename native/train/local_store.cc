@@ -76,6 +76,7 @@ DeviceMemory& LocalStore::squares(float initial) {
   if (squares_.data()) return squares_;
   const std::vector<float> values(size_t(floats_), initial);
   arena(squares_).upload(0, values.data(), floats_ * int64_t(sizeof(float)));
+  check(device_->backend.finish(device_->handle()));
   return squares_;
 }
 

@@ -119,6 +119,28 @@ describe.skipIf(nativeAbsent)(`recorded steps${nativeSkipReason}`, () => {
     })
   })
 
+  test('disposed of at any moment of a recorded step', { timeout: 60_000 }, () => {
+    const script = `
+      const outcomes = new Set()
+      for (let wait = 0; wait < 6; wait++) {
+        const model = await GoogLeNet.create(small)
+        for (let step = 0; step < 3; step++) await model.step(noise(2, step))
+        const last = [3, 4].map((step) => model.step(noise(2, step)).then(() => 'done', ({ code }) => code))
+        await new Promise((resolve) => setTimeout(resolve, 3 * wait * wait))
+        await model.dispose()
+        for (const outcome of await Promise.all(last)) outcomes.add(outcome)
+      }
+      console.log([...outcomes].sort().join(' '))`
+    expect(run(script)).toEqual({ ...DONE, output: 'GOOGLENET_ERR_DISPOSED done' })
+  })
+
+  test('process.exit during a recorded step keeps the exit code', () => {
+    const script = `const model = await GoogLeNet.create(small)
+      for (let step = 0; step < 2; step++) await model.step(noise(16, step))
+      void model.step(noise(16, 2)); setTimeout(() => process.exit(7), 5)`
+    expect(run(script)).toEqual({ status: 7, signal: null, output: '' })
+  })
+
   test('aborted at any moment, a step has been made whole or not at all', () => {
     const script = `
       const model = await GoogLeNet.create(small)

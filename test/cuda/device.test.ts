@@ -169,6 +169,31 @@ describe.skipIf(nativeAbsent)(`models on simulated CUDA${nativeSkipReason}`, () 
     expect(run(script)).toEqual({ ...DONE, output: 'true true' })
   })
 
+  test('two models on two devices give what each gives alone, in the memory of its own', () => {
+    const script = `
+      const losses = async (models) => Promise.all(models.map(async (model) => {
+        const list = [model.device]
+        for (let i = 0; i < 4; i++) list.push((await model.step(batch(2), { rate: 0.01 })).loss)
+        const { data } = await model.features({ shape: [1, 3, 48, 48], data: batch(1).images }, 'prob')
+        return list.concat(...data).join()
+      }))
+      const make = (seed, device) => GoogLeNet.create({ ...small, seed, device, width: 0.5 })
+      const alone = []
+      for (const [seed, device] of [[1, 'cuda:0'], [2, 'cuda:1']]) {
+        const model = await make(seed, device)
+        alone.push(...(await losses([model])))
+        await model.dispose()
+      }
+      const models = [await make(1, 'cuda:0'), await make(2, 'cuda:1')]
+      const together = await losses(models)
+      const third = await make(3, 'cuda:1').then((model) => model.step(batch(2))).catch(({ code, message }) => code + / on .cuda:1./.test(message))
+      console.log(alone.join(' ') === together.join(' '), alone[0] !== alone[1], third)`
+    expect(run(script, { devices: 2, memory: 40 })).toEqual({
+      ...DONE,
+      output: 'true true GOOGLENET_ERR_OUT_OF_MEMORYtrue',
+    })
+  })
+
   test('abort and dispose while a step runs', () => {
     const script = `
       const model = await GoogLeNet.create(small)

@@ -131,7 +131,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   const bool in = kind == cudaMemcpyHostToDevice;
   const Allocation *const inside = holder(in ? to : from, bytes), *const host = holder(in ? from : to, bytes);
   Stream* const found = known(stream);
-  if (!found || !inside || inside->device < 0) return report(cudaErrorInvalidValue);
+  if (!found || !inside || inside->device != found->device) return report(cudaErrorInvalidValue);
   if (found->capture && !host) {
     found->capture->broken = true;
     return report(cudaErrorStreamCaptureUnsupported);
@@ -143,7 +143,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   const std::lock_guard lock(mutex);
   const Allocation* const inside = holder(memory, bytes);
-  if (!known(stream) || !inside || inside->device < 0) return report(cudaErrorInvalidValue);
+  if (!known(stream) || !inside || inside->device != known(stream)->device) return report(cudaErrorInvalidValue);
   stream->enqueue([=] { std::memset(memory, value, bytes); }, 0.01);
   return cudaSuccess;
 }

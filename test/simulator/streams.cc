@@ -24,6 +24,10 @@ struct CUgraphExec_st {
 
 void Stream::enqueue(std::function<void()> work, double milliseconds) {
   const std::lock_guard lock(mutex);
+  if (current != device) {
+    std::fprintf(stderr, "simulated device: work for device %d while %d is current\n", device, current);
+    std::abort();
+  }
   if (capture) {
     capture->items.push_back({std::move(work), milliseconds});
   } else if (!idle()) {
