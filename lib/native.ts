@@ -265,6 +265,8 @@ export interface NativeModule {
   Cancel: new () => NativeCancel
   /** JPEG to RGB on a libuv thread (greyscale and CMYK included). */
   decodeJpeg(encoded: Uint8Array): Promise<DecodedImage>
+  /** Detaches a pipeline's images: their memory goes back to it now, not when the garbage collector comes. */
+  releaseImages(images: Float32Array): void
   /** One image through the augmentation, for tests and for predict(): RGB (H,W,3) -> (3,size,size) f32. */
   augment(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Float32Array
   availableCores(): number

@@ -29,8 +29,9 @@ await serve({
     const start = performance.now()
     const batches = loader.epoch(0)
     let count = 0
-    for await (const { count: images } of batches) {
-      count += images
+    for await (const batch of batches) {
+      count += batch.count
+      batch.release()
       if (performance.now() - start > seconds * 1000) break
     }
     return { milliseconds: [((performance.now() - start) * size) / count] }

@@ -49,6 +49,11 @@ export interface LoadedBatch {
   epoch: number
   /** Samples of the epoch consumed up to and with this batch, skipped ones included: where to resume. */
   position: number
+  /**
+   * Gives the memory of `images` to batches to come, as soon as a loop is done with this one; `images` is empty
+   * afterwards. Optional: the garbage collector does it otherwise, later and at a price. Idempotent.
+   */
+  release(): void
 }
 
 function whole(name: string, value: number, low: number, high = Number.MAX_SAFE_INTEGER): number {
@@ -205,7 +210,11 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
       const passed = skipped.filter(({ at }) => at < end).map(({ image }) => image)
       skipped = skipped.filter(({ at }) => at >= end)
       const { images, labels, indices } = batch
-      yield { images, labels, indices, count, skipped: passed, epoch, position: end }
+      // A part of a chunk shares its memory with the next batch.
+      const release = () => {
+        if (images.byteLength > 0 && images.byteLength === images.buffer.byteLength) native().releaseImages(images)
+      }
+      yield { images, labels, indices, count, skipped: passed, epoch, position: end, release }
     }
     if (delivered === 0 && position === 0)
       throw new GoogLeNetError(

@@ -75,8 +75,9 @@ async function* centreCrops(data: ImageFolder, size: number, options: EvaluateOp
   const policy = policies.evaluate({ size, mode })
   checkInteger('threads', threads)
   await using loader = new Loader(data, { batchSize: 8, policy, threads, strict, shuffle: false, signal })
-  for await (const { images, labels, skipped } of loader) {
+  for await (const { images, labels, skipped, release } of loader) {
     yield { images, labels: [...labels], skipped: skipped.length }
+    release()
   }
 }
 

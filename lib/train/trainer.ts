@@ -195,6 +195,7 @@ class Trainer {
     state.step = Math.max(state.step, outcome.updates)
     state.imagesSeen = Math.min(state.imagesSeen + samples, (state.epoch + 1) * this.#imagesPerEpoch)
     const figures = this.#figures.add(outcome, waitMs)
+    outcome.task.batch.release()
     const { step, imagesSeen } = state
     this.emit({ type: 'step', step, epoch: state.epoch + 1, imagesSeen, rate, ...figures })
     const recent = this.#recent

@@ -127,6 +127,13 @@ Napi::Value augment_image(const Napi::CallbackInfo& info) {
   });
 }
 
+/** (images: Float32Array) -> undefined: detaches their memory, whose finalizer gives it back to the pipeline. */
+Napi::Value release_images(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray()) throw to_js_error(info.Env(), Failure(Code::INVALID_ARGUMENT, "release: no array"));
+  napi_detach_arraybuffer(info.Env(), info[0].As<Napi::TypedArray>().ArrayBuffer());
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 uint64_t whole_from_js(Napi::Value value, const char* name) {
@@ -182,6 +189,7 @@ AugmentPolicy policy_from_js(Napi::Value value) {
 
 void register_image_functions(Napi::Env env, Napi::Object exports) {
   exports["decodeJpeg"] = Napi::Function::New(env, decode_jpeg, "decodeJpeg");
+  exports["releaseImages"] = Napi::Function::New(env, release_images, "releaseImages");
   exports["augment"] = Napi::Function::New(env, augment_image, "augment");
 }
 

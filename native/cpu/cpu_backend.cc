@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "backend/guard.h"
+#include "core/pages.h"
 #include "cpu/onednn.h"
 #include "cpu/winograd_weights.h"
 
@@ -53,12 +54,11 @@ const char* describe(const gn_device* device) { return device->description.c_str
 // Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.
 gn_status allocate(gn_device* device, int64_t bytes, void** memory) {
   return safely([&] {
-    constexpr int64_t kPage = 4096, kChunk = 1 << 22;
-    const int64_t size = (bytes + kPage - 1) / kPage * kPage;
-    void* data = std::aligned_alloc(kPage, size_t(size));
-    if (!data) throw Failure(Code::OUT_OF_MEMORY, std::to_string(size >> 20) + " MiB could not be allocated");
-    device->pool->parallel((size + kChunk - 1) / kChunk, [&](int64_t i) {
-      std::memset(static_cast<char*>(data) + i * kChunk, 0, size_t(std::min(kChunk, size - i * kChunk)));
+    constexpr int64_t kChunk = 1 << 22;
+    void* data = allocate_pages(bytes);
+    if (!data) throw Failure(Code::OUT_OF_MEMORY, std::to_string(bytes >> 20) + " MiB could not be allocated");
+    device->pool->parallel((bytes + kChunk - 1) / kChunk, [&](int64_t i) {
+      std::memset(static_cast<char*>(data) + i * kChunk, 0, size_t(std::min(kChunk, bytes - i * kChunk)));
     });
     *memory = data;
   });

@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <mutex>
 #include <new>
 #include <thread>
 #include <utility>
+
+#include "core/pages.h"
 
 #if !defined(_WIN32)
 #include <csignal>
@@ -17,14 +20,13 @@
 namespace googlenet {
 namespace {
 
-constexpr std::align_val_t kAlign{64};
 constexpr size_t kPooled = 4;
 
 /** Memory of batches that were let go, all of one size while batches keep theirs. */
 class FloatPool : public std::enable_shared_from_this<FloatPool> {
  public:
   ~FloatPool() {
-    for (const auto& [memory, count] : free_) ::operator delete(memory, kAlign);
+    for (const auto& [memory, count] : free_) std::free(memory);
   }
   Floats get(size_t count) {
     float* memory = nullptr;
@@ -37,12 +39,13 @@ class FloatPool : public std::enable_shared_from_this<FloatPool> {
         break;
       }
     }
-    if (!memory) memory = static_cast<float*>(::operator new(count * sizeof(float), kAlign));
+    if (!memory) memory = static_cast<float*>(allocate_pages(int64_t(count * sizeof(float))));
+    if (!memory) throw std::bad_alloc();
     return Floats(memory, [pool = weak_from_this(), count](float* old) {
       if (const auto owner = pool.lock())
         owner->put(old, count);
       else
-        ::operator delete(old, kAlign);
+        std::free(old);
     });
   }
 
@@ -51,7 +54,7 @@ class FloatPool : public std::enable_shared_from_this<FloatPool> {
     std::lock_guard<std::mutex> lock(mutex_);
     free_.emplace_back(memory, count);
     if (free_.size() <= kPooled) return;
-    ::operator delete(free_.front().first, kAlign);
+    std::free(free_.front().first);
     free_.pop_front();
   }
   std::mutex mutex_;

@@ -28,8 +28,8 @@ struct Skipped {
   std::string message;
 };
 
-/** Memory of one batch's images. Returned to the pipeline it came from, if that still lives, when the last owner lets
- *  go: a fresh mapping of 20 MB costs 5,000 page faults. */
+/** Memory of one batch's images (core/pages.h). Returned to the pipeline it came from, if that still lives, when the last
+ *  owner lets go. */
 using Floats = std::shared_ptr<float[]>;
 
 struct Batch {

@@ -141,6 +141,23 @@ describe('mixed formats and bad files', () => {
     expect(batches.at(-1)?.position).toBe(30)
   })
 
+  test.each([
+    ['of JPEGs', () => clean],
+    ['of other formats between them', () => mixed],
+  ])('released as soon as they are used, batches %s are the same', async (_, source) => {
+    const kept = await collect(source())
+    await using loader = new Loader(source(), { batchSize: 4, policy, seed: 9, threads: 2 })
+    let at = 0
+    for await (const batch of loader) {
+      expect(Buffer.compare(floats([batch]), floats([kept[at++]!]))).toBe(0)
+      const whole = batch.images.byteLength === batch.images.buffer.byteLength
+      batch.release()
+      batch.release()
+      expect(batch.images.length === 0).toBe(whole)
+    }
+    expect(at).toBe(kept.length)
+  })
+
   test('transparent pixels lie on white', async () => {
     const index = mixed.samples.findIndex(({ path }) => path.endsWith('.svg'))
     const still = policies.evaluate({ size, mode: 'none', mean: [0, 0, 0] })
