@@ -147,8 +147,9 @@ class Candidates : public TuningCandidates {
         auto plan = plan_of(device_, step, way, kPacked, from);
         if (!*plan) break;
         from = plan->number() + 1;
-        const std::string name =
-            kWays[int(way)] + (" " + std::to_string(plan->engine())) + " " + std::to_string(plan->number());
+        char name[64];
+        std::snprintf(name, sizeof name, "%s %lld %lld", kWays[int(way)], static_cast<long long>(plan->engine()),
+                      static_cast<long long>(plan->number()));
         list.push_back({name, kernel_of(device_, step, way, std::move(plan))});
       }
     }
@@ -157,8 +158,10 @@ class Candidates : public TuningCandidates {
 
   Kernel named(const gn_step& step, const std::string& name) const override {
     for (const Way way : {Way::fused, Way::plain, Way::packed}) {
+      char text[16] = "";
       long long engine = 0, number = 0;
-      if (std::sscanf(name.c_str(), (kWays[int(way)] + std::string(" %lld %lld")).c_str(), &engine, &number) != 2)
+      if (std::sscanf(name.c_str(), "%15s %lld %lld", text, &engine, &number) != 3 ||
+          kWays[int(way)] != std::string(text))
         continue;
       auto plan = plan_of(device_, step, way, kPacked, number);
       if (*plan && plan->engine() == engine && plan->number() == number)

@@ -169,6 +169,22 @@ describe.skipIf(nativeAbsent)(`models on simulated CUDA${nativeSkipReason}`, () 
     expect(run(script)).toEqual({ ...DONE, output: 'true true' })
   })
 
+  test('tensors longer than all pinned memory cross whole', () => {
+    // 14.6 MB each way, in pieces of 4 MiB through three slots.
+    const script = `
+      const { native } = await import('${PACKAGE}native.js')
+      const layers = [
+        { name: 'data', op: 'input', channels: 3, height: 450, width: 450 },
+        { name: 'same', op: 'pool', kind: 'max', src: 'data', kernel: 1 },
+      ]
+      const session = new (native().Session)({ layers, device: 'cuda' })
+      const shape = [6, 3, 450, 450]
+      const data = new Float32Array(6 * 3 * 450 * 450).map((_, i) => i % 8191)
+      const { outputs } = await session.run({ inputs: { data: { shape, data } }, training: false, outputs: ['same'] })
+      console.log(outputs.same.data.length, outputs.same.data.every((value, i) => value === data[i]))`
+    expect(run(script)).toEqual({ ...DONE, output: '3645000 true' })
+  })
+
   test('two models on two devices give what each gives alone, in the memory of its own', () => {
     const script = `
       const losses = async (models) => Promise.all(models.map(async (model) => {
