@@ -35,6 +35,11 @@ export function exactOption(): Option {
   return new Option('--exact', 'direct convolutions only: slower, with the smallest rounding errors')
 }
 
+/** Of the commands that compute. */
+export function tuneOption(): Option {
+  return new Option('--tune', 'CUDA: time the engines of every convolution once; remembered in the cache folder')
+}
+
 /** For flags that may be given several times. */
 export function collect(text: string, before: string[] = []): string[] {
   return [...before, text]

@@ -2,11 +2,12 @@
 import type { Command } from 'commander'
 import { readLabels } from '../model/labels.js'
 import { GoogLeNet } from '../model/model.js'
-import { choice, exactOption, type GlobalOptions, type Runner, requireFlags, whole } from './arguments.js'
+import { choice, exactOption, type GlobalOptions, type Runner, requireFlags, tuneOption, whole } from './arguments.js'
 import { percent, table, type Ui } from './ui.js'
 
 interface Options extends GlobalOptions {
   exact?: boolean
+  tune?: boolean
   weights: string
   labels?: string
   top: number
@@ -23,6 +24,7 @@ export function addPredict(program: Command, run: Runner): void {
     .option('--top <k>', 'guesses per image', whole(1), 5)
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']).default('warp'))
     .addOption(exactOption())
+    .addOption(tuneOption())
     .action((images: string[], _options, command: Command) => {
       requireFlags(command, 'weights')
       return run((ui) => predict(images, command.optsWithGlobals<Options>(), ui))
@@ -30,10 +32,10 @@ export function addPredict(program: Command, run: Runner): void {
 }
 
 async function predict(images: string[], options: Options, ui: Ui): Promise<void> {
-  const { weights, device, threads, exact, top, resize } = options
+  const { weights, device, threads, exact, tune, top, resize } = options
   const { signal } = ui
   const labels = options.labels ? await readLabels(options.labels) : undefined
-  await using model = await GoogLeNet.load(weights, { device, threads, exact, auxiliary: false, labels, signal })
+  await using model = await GoogLeNet.load(weights, { device, threads, exact, tune, auxiliary: false, labels, signal })
   const guesses = await model.predict(images, { top, resize, signal })
   const predictions = images.map((image, index) => ({ image, top: guesses[index]! }))
   const text = predictions.map(({ image, top }) => {

@@ -59,6 +59,7 @@ const schema = z.object({
   device: z.string().optional(),
   threads: positive.optional(),
   exact: z.boolean().default(false),
+  tune: z.boolean().default(false),
   seed: count.default(1),
 })
 export type TrainConfig = z.infer<typeof schema>

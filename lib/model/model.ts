@@ -79,8 +79,8 @@ export class GoogLeNet {
       )
     }
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
-    const { exact = false } = given
-    checkBoolean('exact', exact)
+    const { exact = false, capture = true, tune = false } = given
+    for (const [name, value] of Object.entries({ exact, capture, tune })) checkBoolean(name, value)
     this.options = resolveOptions(given)
     const { classes } = this.options
     this.labels = [...(given.labels ?? [])]
@@ -90,7 +90,8 @@ export class GoogLeNet {
     const layers = googlenet(this.options)
     try {
       const { seed } = this.options
-      this.#session = new (native().Session)({ layers, threads, device, exact, seed, mean: IMAGENET_MEAN })
+      const engine = { threads, device, exact, capture, tune }
+      this.#session = new (native().Session)({ layers, ...engine, seed, mean: IMAGENET_MEAN })
     } catch (error) {
       throw fromNative(error)
     }
