@@ -58,6 +58,10 @@ export interface SessionOptions {
   mean?: readonly [number, number, number]
   /** Direct convolutions only; default false: Winograd's where they are faster. */
   exact?: boolean
+  /** CUDA: record whole steps as graphs and replay them; default true. */
+  capture?: boolean
+  /** CUDA: time the engines of every convolution once, remembered in the cache folder; default false. */
+  tune?: boolean
   /** Keep all values (every blob can be read by run() while training); default false. */
   keepAll?: boolean
 }

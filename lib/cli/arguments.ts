@@ -44,6 +44,11 @@ export function precisionOption(): Option {
   return choice('--precision <name>', 'tf32 and bf16 need --device cuda (default: auto, which is f32)', PRECISIONS)
 }
 
+/** Of the commands that compute. */
+export function tuneOption(): Option {
+  return new Option('--tune', 'CUDA: time the engines of every convolution once; remembered in the cache folder')
+}
+
 /** For flags that may be given several times. */
 export function collect(text: string, before: string[] = []): string[] {
   return [...before, text]

@@ -4,10 +4,20 @@
  */
 import { Argument, type Command } from 'commander'
 import { GoogLeNet } from '../model/model.js'
-import { type ComputeOptions, choice, exactOption, number, precisionOption, type Runner, whole } from './arguments.js'
+import {
+  type ComputeOptions,
+  choice,
+  exactOption,
+  number,
+  precisionOption,
+  type Runner,
+  tuneOption,
+  whole,
+} from './arguments.js'
 import { table, type Ui } from './ui.js'
 
 interface Options extends ComputeOptions {
+  tune?: boolean
   batch: number
   steps: number
   inputSize: number
@@ -30,15 +40,26 @@ export function addBench(program: Command, run: Runner): void {
     .addOption(choice('--block <kind>', 'Inception module', ['reduced', 'naive']).default('reduced'))
     .addOption(exactOption())
     .addOption(precisionOption())
+    .addOption(tuneOption())
     .action((what: string, _options, command: Command) => {
       return run((ui) => bench(what, command.optsWithGlobals<Options>(), ui))
     })
 }
 
 async function bench(what: string, options: Options, ui: Ui): Promise<void> {
-  const { batch, steps, inputSize, width, block, device, precision, threads, exact } = options
+  const { batch, steps, inputSize, width, block, device, precision, threads, exact, tune } = options
   const auxiliary = what !== 'predict'
-  await using model = await GoogLeNet.create({ inputSize, width, block, device, precision, threads, exact, auxiliary })
+  await using model = await GoogLeNet.create({
+    inputSize,
+    width,
+    block,
+    device,
+    precision,
+    threads,
+    exact,
+    tune,
+    auxiliary,
+  })
   if (what === 'layers') return await layers(model, batch, ui)
 
   const images = new Float32Array(batch * 3 * inputSize * inputSize).map((_, i) => ((i * 2654435761) % 256) - 128)

@@ -12,10 +12,12 @@ import {
   precisionOption,
   type Runner,
   requireFlags,
+  tuneOption,
 } from './arguments.js'
 import { percent, type Ui } from './ui.js'
 
 interface Options extends ComputeOptions {
+  tune?: boolean
   weights: string[]
   data: string
   labels?: string
@@ -36,6 +38,7 @@ export function addEval(program: Command, run: Runner): void {
     .option('--strict', 'an image that cannot be decoded is an error')
     .addOption(exactOption())
     .addOption(precisionOption())
+    .addOption(tuneOption())
     .action((_options, command: Command) => {
       requireFlags(command, 'weights', 'data')
       return run((ui) => evaluation(command.optsWithGlobals<Options>(), ui))
@@ -43,13 +46,13 @@ export function addEval(program: Command, run: Runner): void {
 }
 
 async function evaluation(options: Options, ui: Ui): Promise<void> {
-  const { weights, device, precision, threads, exact, labels, resize, strict } = options
+  const { weights, device, precision, threads, exact, tune, labels, resize, strict } = options
   const { signal } = ui
   const models: GoogLeNet[] = []
   const progress = { stop() {} }
   try {
     for (const file of weights)
-      models.push(await GoogLeNet.load(file, { device, precision, threads, exact, auxiliary: false, signal }))
+      models.push(await GoogLeNet.load(file, { device, precision, threads, exact, tune, auxiliary: false, signal }))
     const names = models[0]!.labels
     const data = labels
       ? await ImageFolder.labelled(options.data, labels, { signal })

@@ -9,11 +9,13 @@ import {
   precisionOption,
   type Runner,
   requireFlags,
+  tuneOption,
   whole,
 } from './arguments.js'
 import { percent, table, type Ui } from './ui.js'
 
 interface Options extends ComputeOptions {
+  tune?: boolean
   weights: string
   labels?: string
   top: number
@@ -31,6 +33,7 @@ export function addPredict(program: Command, run: Runner): void {
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']).default('warp'))
     .addOption(exactOption())
     .addOption(precisionOption())
+    .addOption(tuneOption())
     .action((images: string[], _options, command: Command) => {
       requireFlags(command, 'weights')
       return run((ui) => predict(images, command.optsWithGlobals<Options>(), ui))
@@ -38,7 +41,7 @@ export function addPredict(program: Command, run: Runner): void {
 }
 
 async function predict(images: string[], options: Options, ui: Ui): Promise<void> {
-  const { weights, device, precision, threads, exact, top, resize } = options
+  const { weights, device, precision, threads, exact, tune, top, resize } = options
   const { signal } = ui
   const labels = options.labels ? await readLabels(options.labels) : undefined
   await using model = await GoogLeNet.load(weights, {
@@ -46,6 +49,7 @@ async function predict(images: string[], options: Options, ui: Ui): Promise<void
     precision,
     threads,
     exact,
+    tune,
     auxiliary: false,
     labels,
     signal,

@@ -61,6 +61,7 @@ const schema = z.object({
   threads: positive.optional(),
   precision: z.enum(PRECISIONS).optional(),
   exact: z.boolean().default(false),
+  tune: z.boolean().default(false),
   seed: count.default(1),
 })
 export type TrainConfig = z.infer<typeof schema>

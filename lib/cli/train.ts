@@ -9,7 +9,7 @@ import type { Device } from '../device.js'
 import { GoogLeNetError } from '../errors.js'
 import { GoogLeNet } from '../model/model.js'
 import { lastCheckpoint } from '../train/run-folder.js'
-import { choice, collect, exactOption, number, precisionOption, type Runner, whole } from './arguments.js'
+import { choice, collect, exactOption, number, precisionOption, type Runner, tuneOption, whole } from './arguments.js'
 import {
   AUGMENTATIONS,
   AVERAGES,
@@ -71,6 +71,7 @@ export function addTrain(program: Command, run: Runner): void {
     .addOption(choice('--block <kind>', 'Inception module (default: reduced)', ['reduced', 'naive']))
     .addOption(exactOption())
     .addOption(precisionOption())
+    .addOption(tuneOption())
     .option('--strict', 'an image that cannot be decoded is an error')
     .option('--resume <dir>', 'go on with a run, bit for bit')
     .option('--config <file>', 'options as JSON; flags win')
@@ -131,8 +132,8 @@ async function refuseExistingRun(out: string): Promise<void> {
 }
 
 async function openModel(config: TrainConfig, data: ImageFolder, resume: string | undefined, signal: AbortSignal) {
-  const { threads, precision, exact, inputSize, width, block, seed, weights } = config
-  const common = { device: config.device as Device | undefined, threads, precision, exact }
+  const { threads, precision, exact, tune, inputSize, width, block, seed, weights } = config
+  const common = { device: config.device as Device | undefined, threads, precision, exact, tune }
   if (resume) return GoogLeNet.load(lastCheckpoint(resume), { ...common, signal })
   const options = { ...common, inputSize, width, block, seed, classes: data.classes.length, labels: data.classes }
   return weights ? GoogLeNet.load(weights, { ...options, auxiliary: true, signal }) : GoogLeNet.create(options)

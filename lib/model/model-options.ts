@@ -25,6 +25,18 @@ export interface CreateOptions extends NetworkOptions {
    */
   exact?: boolean
   /**
+   * CUDA: a step is recorded as one graph and replayed, which spares the processor some hundred launches a step and
+   * gives the same bits. Default true; the processor has nothing to record, so there it changes nothing.
+   */
+  capture?: boolean
+  /**
+   * CUDA: time the engines that cuDNN has for every convolution, check each against a direct convolution, and take the
+   * fastest. Takes minutes at the first step of a batch size; the choice is remembered in the cache folder
+   * (docs/environment.md), so that later runs start at once and repeat the same bits. Default false: cuDNN's first
+   * that is exact. In precision f32 alone so far. Changes nothing on the processor.
+   */
+  tune?: boolean
+  /**
    * Demands that the same seed, data and number of threads give the same bits in every run. Default false; the CPU
    * does so in either case.
    */
@@ -79,7 +91,7 @@ export interface Features {
 }
 export const CREATE_KEYS = [
   ...['classes', 'inputSize', 'width', 'auxiliary', 'dropout', 'block', 'filler'],
-  ...['device', 'precision', 'threads', 'exact', 'deterministic', 'seed', 'labels'],
+  ...['device', 'precision', 'threads', 'exact', 'capture', 'tune', 'deterministic', 'seed', 'labels'],
 ]
 
 /** Checks the options that describe the network and fills in the defaults. */

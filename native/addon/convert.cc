@@ -143,6 +143,8 @@ Executor::Options to_executor_options(const Napi::Object& object) {
   options.seed = uint64_t(number(object, "seed", 0));
   options.keep_all = flag(object, "keepAll", false);
   options.exact = flag(object, "exact", false);
+  options.tune = flag(object, "tune", false);
+  options.capture = flag(object, "capture", true);
   if (const Napi::Value device = object.Get("device"); !device.IsUndefined())
     options.device = to_string(device, "device");
   if (const Napi::Value precision = object.Get("precision"); !precision.IsUndefined())

@@ -136,6 +136,7 @@ typedef struct gn_bindings {
   uint32_t step;          // dropout: Philox counter word, changes every training step
   int64_t first_sample;   // dropout: place of the batch's first image in the whole batch that several workers share
   uint64_t version;       // of the parameters: a kernel whose weight copy is older makes it anew in sync()
+  const struct gn_bindings* variable;  // NULL, or see gn_recorder: seed, step and first_sample are read there
 } gn_bindings;
 
 typedef struct gn_kernel_info {
@@ -159,12 +160,50 @@ typedef struct gn_update {
   int64_t first, count;
   float rate, momentum_factor, decay, gradient_scale;
   float squares_decay, epsilon, average_share;
+  const struct gn_update* variable;  // NULL, or see gn_recorder: the factors are read there
+  const struct gn_verdict* verdict;  // NULL, or device memory: nothing is updated unless it is finite, and its
+                                     // gradient_scale is multiplied in
 } gn_update;
+
+/** What a training step came to, in device memory. */
+typedef struct gn_verdict {
+  double square_sum;     // of the gradients
+  float gradient_scale;  // clipping: min(1, clip / norm)
+  int32_t finite;        // the losses and square_sum are
+} gn_verdict;
+
+/** Asks for a verdict on `count` gradients and on `losses` losses, {mean loss, correct} each; clip = 0 never clips. */
+typedef struct gn_judgement {
+  const float* gradients;
+  int64_t count;
+  const float* results;
+  int32_t losses;
+  float clip;
+  const struct gn_judgement* variable;  // NULL, or see gn_recorder: clip is read there
+  gn_verdict* verdict;
+} gn_judgement;
 
 typedef enum gn_host_format { GN_HOST_F32_NCHW = 0, GN_HOST_U8_NHWC_RGB } gn_host_format;
 
 typedef struct gn_device gn_device;
 typedef struct gn_kernel gn_kernel;
+typedef struct gn_recording gn_recording;
+
+/**
+ * What a device does again and again, told once. From begin to end everything asked for is written down and not done;
+ * that may be run, update and judge, of which none allocates when it has been done once before. A replay does it all.
+ * Addresses and sizes are those of the recording. What may differ from replay to replay lies in device memory: where a
+ * struct names a `variable`, the members that its comment lists are read from the copy of that struct at that place,
+ * when the work is done.
+ */
+typedef struct gn_recorder {
+  gn_status (*begin)(gn_device* device);
+  /** recording = NULL: what was written down is thrown away. */
+  gn_status (*end)(gn_device* device, gn_recording** recording);
+  gn_status (*replay)(gn_device* device, gn_recording* recording);
+  void (*destroy)(gn_device* device, gn_recording* recording);
+  gn_status (*judge)(gn_device* device, const gn_judgement* judgement);
+} gn_recorder;
 
 typedef struct gn_device_options {
   int32_t threads;  // CPU; 0 = all available
@@ -172,6 +211,7 @@ typedef struct gn_device_options {
   int32_t exact;    // CPU: 1 = direct convolutions only, the smallest rounding errors
   int32_t index;    // GPUs, from 0
   gn_precision precision;
+  int32_t tune;  // GPUs: 1 = time the engines of every convolution once and take the fastest
 } gn_device_options;
 
 typedef struct gn_backend {
@@ -214,6 +254,7 @@ typedef struct gn_backend {
   /** View to host f32 (N, C, H, W). */
   gn_status (*export_tensor)(gn_device* device, const gn_tensor* src, const int32_t* channel_map, const void* arena,
                              float* host);
+  const gn_recorder* recorder;  // NULL: the device is told every time
 } gn_backend;
 
 }  // extern "C"

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/executor_program.h"
 #include "core/status.h"
@@ -12,15 +13,11 @@ namespace googlenet {
 
 static constexpr size_t kPrograms = 8;  // batch sizes 1, 2, 4, 8, training, validation, and two to spare
 
-static void stop_if(const std::atomic<bool>* cancelled) {
-  if (cancelled && cancelled->load(std::memory_order_relaxed))
-    throw Failure(Code::ABORTED, "the operation was aborted");
-}
-
 static std::shared_ptr<Device> open_device(const Executor::Options& options) {
   gn_device_options device{};
   device.threads = options.threads, device.alone = options.alone, device.exact = options.exact;
   device.precision = options.precision;
+  device.tune = options.tune;
   return std::make_shared<Device>(options.device, device);
 }
 
@@ -88,6 +85,14 @@ Executor::Program& Executor::program(const PlanRequest& request) {
   return program;
 }
 
+Executor::Program& Executor::training_program(RunRequest& request) {
+  request.training = true;
+  Program& p = program(plan_request(request));
+  if (p.plan.losses.empty())
+    throw Failure(Code::INVALID_NETWORK, "the network has no loss, so there is nothing to train");
+  return p;
+}
+
 void Executor::import_host(const gn_tensor& tensor, int node, const HostInput& host) {
   const Shape& s = graph_.nodes[node].shape;
   const std::vector<int64_t> expected = host.format == GN_HOST_F32_NCHW ? std::vector<int64_t>{tensor.n, s.c, s.h, s.w}
@@ -131,17 +136,18 @@ void Executor::load(Program& program, const RunRequest& request) {
                                                     ")");
     labels_.grow(backend_, device_, request.label_count * 4);
     labels_.upload(0, request.labels, request.label_count * 4);
-    results_.grow(backend_, device_, int64_t(plan.losses.size()) * 8);
+    results_.grow(backend_, device_, int64_t(sizeof(gn_verdict) + plan.losses.size() * 8));
   }
   bindings_.arenas[GN_ACTIVATIONS] = arena_.data();
   bindings_.parameters = store_->weights().floats();
   bindings_.gradients = gradients_.floats();
   bindings_.scratch = scratch_.data();
   bindings_.labels = static_cast<const int32_t*>(labels_.data());
-  bindings_.results = results_.floats();
+  bindings_.results = results_.data() ? results_.floats() + sizeof(gn_verdict) / sizeof(float) : nullptr;
   bindings_.seed = options_.seed;
   bindings_.step = request.step;
   bindings_.first_sample = request.first_sample;
+  bindings_.variable = nullptr;
 }
 
 const void* Executor::weights() {
@@ -172,14 +178,35 @@ void Executor::execute(Program& program, bool backward, const std::atomic<bool>*
   }
 }
 
-std::vector<Loss> Executor::losses(const Program& program) const {
+std::vector<Loss> Executor::losses(const Program& program, gn_verdict* verdict) const {
   const size_t count = program.plan.losses.size();
+  std::vector<char> bytes(sizeof(gn_verdict) + count * 8);
+  if (count) results_.download(0, bytes.data(), int64_t(bytes.size()));
+  if (verdict) std::memcpy(verdict, bytes.data(), sizeof(gn_verdict));
   std::vector<float> results(2 * count);
-  if (count) results_.download(0, results.data(), int64_t(count) * 8);
+  std::memcpy(results.data(), bytes.data() + sizeof(gn_verdict), count * 8);
   std::vector<Loss> list;
   for (size_t k = 0; k < count; k++)
     list.push_back({graph_.nodes[program.plan.losses[k]].row.name, results[2 * k], results[2 * k + 1]});
   return list;
+}
+
+double Executor::total_of(const std::vector<Loss>& losses, const Program& program, const RunRequest& request) const {
+  double total = 0;
+  for (size_t k = 0; k < losses.size(); k++)
+    total += double(graph_.nodes[program.plan.losses[k]].row.attributes.loss_weight) * losses[k].loss;
+  if (!std::isfinite(total))
+    throw Failure(Code::NOT_FINITE,
+                  "the loss is " + std::to_string(total) + " at step " + std::to_string(request.step) +
+                      "; the weights were left as they were. Lower the rate, clip gradients, or check the input");
+  return total;
+}
+
+void Executor::check_norm(const StepResult& result, const RunRequest& request) {
+  if (!std::isfinite(result.gradient_norm))
+    throw Failure(Code::NOT_FINITE, "a gradient is not finite at step " + std::to_string(request.step) + " (loss " +
+                                        std::to_string(result.loss) +
+                                        "); the weights were left as they were. Lower the rate or clip gradients");
 }
 
 RunResult Executor::run(const RunRequest& request) {
@@ -187,8 +214,12 @@ RunResult Executor::run(const RunRequest& request) {
   Program& p = program(plan_request(request));
   load(p, request);
   sync(p);
-  execute(p, false, request.cancelled);
-  if (request.training) execute(p, true, request.cancelled);
+  if (recorder() && !request.training) {
+    replay_forward(p, request);
+  } else {
+    execute(p, false, request.cancelled);
+    if (request.training) execute(p, true, request.cancelled);
+  }
   RunResult result;
   for (const int node : p.plan.request.outputs)
     result.outputs[graph_.nodes[node].row.name] = export_host(p.plan.value(node), node);
@@ -214,34 +245,25 @@ Push Executor::push_of(const OptimizerOptions& optimizer, double gradient_norm) 
 }
 
 StepResult Executor::differentiate(RunRequest request) {
+  if (recorder()) return replay_step(std::move(request), nullptr);
   const LocalStore::Hold hold(*store_);
-  request.training = true;
-  Program& p = program(plan_request(request));
-  if (p.plan.losses.empty())
-    throw Failure(Code::INVALID_NETWORK, "the network has no loss, so there is nothing to train");
+  Program& p = training_program(request);
   load(p, request);
   sync(p);
   execute(p, false, request.cancelled);
   StepResult result;
   result.losses = losses(p);
-  for (size_t k = 0; k < result.losses.size(); k++)
-    result.loss += double(graph_.nodes[p.plan.losses[k]].row.attributes.loss_weight) * result.losses[k].loss;
-  if (!std::isfinite(result.loss))
-    throw Failure(Code::NOT_FINITE,
-                  "the loss is " + std::to_string(result.loss) + " at step " + std::to_string(request.step) +
-                      "; the weights were left as they were. Lower the rate, clip gradients, or check the input");
+  result.loss = total_of(result.losses, p, request);
   execute(p, true, request.cancelled);
   result.gradient_norm = norm_of(gradients());
-  if (!std::isfinite(result.gradient_norm))
-    throw Failure(Code::NOT_FINITE, "a gradient is not finite at step " + std::to_string(request.step) + " (loss " +
-                                        std::to_string(result.loss) +
-                                        "); the weights were left as they were. Lower the rate or clip gradients");
+  check_norm(result, request);
   result.updates = store_->updates();
   return result;
 }
 
 // The model is a worker of its own store, one that computes on the weights themselves.
 StepResult Executor::step(const RunRequest& request, const OptimizerOptions& optimizer) {
+  if (recorder()) return replay_step(request, &optimizer);
   StepResult result = differentiate(request);
   Push push = push_of(optimizer, result.gradient_norm);
   stop_if(request.cancelled);

@@ -81,6 +81,8 @@ class Executor {
     bool keep_all = false;
     bool exact = false;
     gn_precision precision = GN_PRECISION_F32;
+    bool tune = false;    // time what a device has several ways for
+    bool capture = true;  // record what is done again, where the device can
   };
   Executor(Graph graph, const Options& options);
   ~Executor();
@@ -112,15 +114,24 @@ class Executor {
  private:
   struct Program;  // a plan with its kernels
   Program& program(const PlanRequest& request);
+  Program& training_program(RunRequest& request);
   PlanRequest plan_request(const RunRequest& request) const;
   void import_host(const gn_tensor& tensor, int node, const HostInput& host);
   HostTensor export_host(const gn_tensor& tensor, int node);
   void load(Program& program, const RunRequest& request);
   void execute(Program& program, bool backward, const std::atomic<bool>* cancelled);
+  /** gn_recorder, or null: steps are done as they are told. executor_recorded.cc has the steps that are recorded. */
+  const gn_recorder* recorder() const { return options_.capture ? backend_.recorder : nullptr; }
+  void replay_forward(Program& program, const RunRequest& request);
+  /** differentiate(), and with an optimizer step(). */
+  StepResult replay_step(RunRequest request, const OptimizerOptions* optimizer);
+  /** The weighted total. Throws when it is not finite. */
+  double total_of(const std::vector<Loss>& losses, const Program& program, const RunRequest& request) const;
+  static void check_norm(const StepResult& result, const RunRequest& request);
   void sync(Program& program);
   /** The parameters in the device's type, as its kernels read them. */
   const void* weights();
-  std::vector<Loss> losses(const Program& program) const;
+  std::vector<Loss> losses(const Program& program, gn_verdict* verdict = nullptr) const;
   int parameter_named(const std::string& name) const;
   DeviceMemory& arena_of(ParameterSet set);
   void put(int parameter, const float* logical, DeviceMemory& arena);
@@ -133,7 +144,8 @@ class Executor {
   std::unique_ptr<Layout> layout_;
   std::shared_ptr<LocalStore> store_;
   DeviceMemory gradients_, arena_, scratch_;
-  DeviceMemory labels_, results_;                 // gn_bindings
+  DeviceMemory labels_, results_;                 // gn_bindings; results_ begins with a gn_verdict
+  DeviceMemory variables_;                        // gn_recorder
   DeviceMemory converted_;                        // gn_bindings.weights, where they are not the parameters themselves
   uint64_t converted_version_ = 0;                // LocalStore::contents
   std::list<std::unique_ptr<Program>> programs_;  // most recently used first

@@ -1,8 +1,15 @@
 // A plan with the kernels that a device made of its steps, in order: forward, then backward.
 #pragma once
 #include "core/executor.h"
+#include "core/recording.h"
+#include "core/status.h"
 
 namespace googlenet {
+
+inline void stop_if(const std::atomic<bool>* cancelled) {
+  if (cancelled && cancelled->load(std::memory_order_relaxed))
+    throw Failure(Code::ABORTED, "the operation was aborted");
+}
 
 struct Executor::Program {
   Program(const Graph& graph, const Layout& layout, const PlanRequest& request, const gn_backend& backend,
@@ -33,7 +40,8 @@ struct Executor::Program {
   Plan plan;
   std::vector<gn_kernel*> kernels;
   int64_t scratch_bytes = 0;
-  uint64_t version = 0;  // of the parameters its weight copies hold
+  uint64_t version = 0;                  // of the parameters its weight copies hold
+  Recording forward, gradients, update;  // what was recorded of it
 
  private:
   void destroy() {

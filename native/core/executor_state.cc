@@ -43,6 +43,7 @@ void Executor::initialize(uint64_t seed) {
     fill_parameter(graph_, int(i), seed, values.data());
     put(int(i), values.data(), store_->weights());
   }
+  check(backend_.finish(device_));
   store_->forget_state();
 }
 
@@ -54,6 +55,7 @@ void Executor::set_parameter(ParameterSet set, const std::string& name, const fl
     throw Failure(Code::INVALID_SHAPE, "parameter '" + name + "' has shape " +
                                            to_string(graph_.parameters[index].shape) + ", got " + to_string(shape));
   put(index, data, arena_of(set));
+  check(backend_.finish(device_));  // whoever takes the store next may be another device
   if (set == ParameterSet::weights) store_->changed();
 }
 
@@ -70,7 +72,8 @@ HostTensor Executor::get_parameter(ParameterSet set, const std::string& name) {
 }
 
 MemoryReport Executor::memory() const {
-  return {store_->bytes() + gradients_.bytes(), arena_.bytes(), scratch_.bytes() + labels_.bytes() + results_.bytes(),
+  return {store_->bytes() + gradients_.bytes(), arena_.bytes(),
+          scratch_.bytes() + labels_.bytes() + results_.bytes() + variables_.bytes(),
           backend_.kernel_bytes(device_) + converted_.bytes()};
 }
 

@@ -147,6 +147,7 @@ const gn_backend kBackend{
     [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
       return safely([&] { export_tensor(*device, *src, map, arena, host); });
     },
+    nullptr,  // told every time
 };
 
 }  // namespace

@@ -3,13 +3,17 @@
 //   fused   everything in one graph, on the slices;
 //   plain   the convolution alone on the slices, the rest in a pass of our own;
 //   packed  slices are copied to dense scratch and back, the rest in the same pass.
-// A plan on slices that wants more workspace than kInPlace copies them itself, and is refused.
+// A plan on slices that wants more workspace than kInPlace copies them itself, and is refused. With device.tune all ways
+// and engines are candidates, those that copy too, and the fastest is taken (tuning.h).
 //
 // In bf16 a graph may end in f32 and a lone convolution may not, so its result passes through scratch. The gradients of
 // weights would be rounded there: before that comes a fourth way, packed-fused, the whole graph on dense copies.
+#include <cstdio>
+
 #include "backend/scratch.h"
 #include "core/status.h"
 #include "cuda/conv_kernels.h"
+#include "cuda/tuning.h"
 
 namespace googlenet::cuda {
 namespace {
@@ -61,15 +65,26 @@ Convolution convolution_of(const gn_step& step, const Way& way, gn_precision pre
   return c;
 }
 
+gn_type type_of(const gn_device& device) { return device.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32; }
+
+std::unique_ptr<ConvPlan> plan_of(const gn_device& device, const gn_step& step, const Way& way, int64_t workspace,
+                                  int64_t from) {
+  return std::make_unique<ConvPlan>(*device.target, convolution_of(step, way, device.precision, type_of(device)),
+                                    way.graph, workspace, from);
+}
+
+/** In order of preference. */
+std::vector<Way> ways_of(const gn_device& device, const gn_step& step) {
+  if (step.direction == GN_BACKWARD_WEIGHTS && type_of(device) != GN_F32)
+    return {kFused, kPackedFused, kPlain, kPacked};
+  return {kFused, kPlain, kPacked};
+}
+
 /** A convolution ready to run: the plan, and the passes around it. */
 class Conv {
  public:
-  Conv(gn_device& device, const gn_step& step) : device_(device), step_(step), src_(source(step)), dst_(output(step)) {
-    if (step.accumulate || step.mask.arena != GN_NONE)
-      throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
-    if (!take(kFused) && !(rounds_weights() && take(kPackedFused)) && !take(kPlain) && !take(kPacked))
-      throw Failure(Code::UNSUPPORTED, std::string("cuDNN ") + cudnn().version + " cannot run layer '" + step.name +
-                                           "': " + plan_->reason());
+  Conv(gn_device& device, const gn_step& step, const Way& way, std::unique_ptr<ConvPlan> plan)
+      : device_(device), step_(step), src_(source(step)), dst_(output(step)), plan_(std::move(plan)), way_(way) {
     if (way_.packed && is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * gn_bytes_of(type_));
     if ((way_.packed && is_slice(dst_)) || (!way_.graph && dst_.type != type_))
       dst_at_ = scratch_.add(pixels(dst_) * dst_.span * gn_bytes_of(type_));
@@ -102,12 +117,6 @@ class Conv {
   }
 
  private:
-  bool take(const Way& way) {
-    way_ = way;
-    plan_ = std::make_unique<ConvPlan>(*device_.target, convolution_of(step_, way, device_.precision, type_), way.graph,
-                                       way.packed ? kCopying : kInPlace);
-    return bool(*plan_);
-  }
   bool sums_bias() const { return step_.direction == GN_BACKWARD_WEIGHTS && step_.bias.offset >= 0; }
   bool rounds_weights() const { return step_.direction == GN_BACKWARD_WEIGHTS && type_ != GN_F32; }
   void* weights(const gn_bindings& b) const {
@@ -129,21 +138,79 @@ class Conv {
   gn_device& device_;
   const gn_step step_;
   const gn_tensor src_, dst_;
-  const gn_type type_ = device_.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32;  // of what is multiplied
-  std::unique_ptr<ConvPlan> plan_;
+  const gn_type type_ = type_of(device_);  // of what is multiplied
+  const std::unique_ptr<ConvPlan> plan_;
+  const Way way_;
   Scratch scratch_{256};
-  Way way_ = kFused;
   int64_t src_at_ = -1, dst_at_ = -1, weights_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
+};
+
+Kernel kernel_of(gn_device& device, const gn_step& step, const Way& way, std::unique_ptr<ConvPlan> plan) {
+  const auto conv = std::make_shared<const Conv>(device, step, way, std::move(plan));
+  Kernel kernel = own_kernel([conv](const gn_bindings& b) { conv->run(b); });
+  kernel->implementation = conv->implementation();
+  kernel->scratch_bytes = conv->scratch_bytes();
+  return kernel;
+}
+
+Kernel first_that_fits(gn_device& device, const gn_step& step) {
+  std::string reason;
+  for (const Way& way : ways_of(device, step)) {
+    auto plan = plan_of(device, step, way, way.packed ? kCopying : kInPlace, 0);
+    if (*plan) return kernel_of(device, step, way, std::move(plan));
+    reason = plan->reason();
+  }
+  throw Failure(Code::UNSUPPORTED,
+                std::string("cuDNN ") + cudnn().version + " cannot run layer '" + step.name + "': " + reason);
+}
+
+/** All ways and engines by name, "WAY ENGINE NUMBER". */
+class Candidates : public TuningCandidates {
+ public:
+  explicit Candidates(gn_device& device) : device_(device) {}
+
+  std::vector<Candidate> first(const gn_step& step, int most) const override {
+    std::vector<Candidate> list;
+    for (const Way& way : ways_of(device_, step)) {
+      if (way.packed && !is_slice(source(step)) && !is_slice(output(step))) continue;  // nothing to pack
+      for (int64_t from = 0; int(list.size()) < most;) {
+        auto plan = plan_of(device_, step, way, kCopying, from);
+        if (!*plan) break;
+        from = plan->number() + 1;
+        char name[64];
+        std::snprintf(name, sizeof name, "%s %lld %lld", way.name, static_cast<long long>(plan->engine()),
+                      static_cast<long long>(plan->number()));
+        list.push_back({name, kernel_of(device_, step, way, std::move(plan))});
+      }
+    }
+    return list;
+  }
+
+  Kernel named(const gn_step& step, const std::string& name) const override {
+    for (const Way& way : ways_of(device_, step)) {
+      char text[16] = "";
+      long long engine = 0, number = 0;
+      if (std::sscanf(name.c_str(), "%15s %lld %lld", text, &engine, &number) != 3 || way.name != std::string(text))
+        continue;
+      auto plan = plan_of(device_, step, way, kCopying, number);
+      if (*plan && plan->engine() == engine && plan->number() == number)
+        return kernel_of(device_, step, way, std::move(plan));
+    }
+    return nullptr;
+  }
+
+ private:
+  gn_device& device_;
 };
 
 }  // namespace
 
 Kernel make_conv(gn_device& device, const gn_step& step) {
-  const auto conv = std::make_shared<const Conv>(device, step);
-  Kernel kernel = own_kernel([conv](const gn_bindings& b) { conv->run(b); });
-  kernel->implementation = conv->implementation();
-  kernel->scratch_bytes = conv->scratch_bytes();
-  return kernel;
+  if (step.accumulate || step.mask.arena != GN_NONE)
+    throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
+  if (device.tune)
+    if (Kernel kernel = tuned(device, step, Candidates(device))) return kernel;
+  return first_that_fits(device, step);
 }
 
 }  // namespace googlenet::cuda

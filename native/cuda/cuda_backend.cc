@@ -54,6 +54,7 @@ void close(gn_device* device) {
   if (cudaSetDevice(device->index) == cudaSuccess && device->stream) {
     cudaStreamSynchronize(device->stream);
     device->target.reset();
+    device->pinned.reset();
     cudaStreamDestroy(device->stream);
   }
   delete device;
@@ -66,11 +67,14 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
       throw Failure(Code::UNSUPPORTED, std::string(properties.name) + " has compute capability " +
                                            std::to_string(properties.major) + "." + std::to_string(properties.minor) +
                                            "; tf32 and bf16 need 8.0 (Ampere) or newer. Use precision 'f32'");
+    if (options->tune && options->precision != GN_PRECISION_F32)
+      throw Failure(Code::UNSUPPORTED, "tuning judges engines in f32 alone: leave out tune, or use precision 'f32'");
     auto device = std::make_unique<gn_device>();
     device->index = options->index;
     device->precision = options->precision;
     check(cudaSetDevice(device->index), "choosing the device");
     check(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "making a stream");
+    device->pinned = std::make_unique<Pinned>(device->stream);
     try {
       device->target = std::make_unique<Target>(device->stream);
     } catch (...) {
@@ -80,6 +84,9 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
     device->description = "cuda:" + std::to_string(device->index) + ", " + properties.name + ", compute capability " +
                           std::to_string(properties.major) + "." + std::to_string(properties.minor) + ", cuDNN " +
                           cudnn().version + " in " + cudnn().folder;
+    device->identity = "cuDNN " + cudnn().version + ", " + properties.name + ", " +
+                       std::to_string(properties.major * 10 + properties.minor);
+    device->tune = options->tune;
     *opened = device.release();
   });
 }
@@ -107,13 +114,6 @@ void release(gn_device* device, void* memory) {
   if (cudaSetDevice(device->index) == cudaSuccess) cudaFree(memory);
 }
 
-gn_status copy(gn_device* device, void* to, const void* from, int64_t bytes, cudaMemcpyKind kind) {
-  return on(device, [&] {
-    check(cudaMemcpyAsync(to, from, size_t(bytes), kind, device->stream), "copying");
-    check(cudaStreamSynchronize(device->stream), "waiting for a copy");
-  });
-}
-
 Kernel make(gn_device& device, const gn_step& step) {
   switch (step.op) {
     case GN_CONV:
@@ -129,6 +129,19 @@ Kernel make(gn_device& device, const gn_step& step) {
   }
 }
 
+const gn_recorder kRecorder{
+    [](gn_device* device) { return on(device, [&] { begin_recording(device->stream); }); },
+    [](gn_device* device, gn_recording** recording) {
+      return on(device, [&] {
+        gn_recording* const made = end_recording(device->stream, recording != nullptr);
+        if (recording) *recording = made;
+      });
+    },
+    [](gn_device* device, gn_recording* recording) { return on(device, [&] { replay(device->stream, *recording); }); },
+    [](gn_device* device, gn_recording* recording) { on(device, [&] { destroy(recording); }); },
+    [](gn_device* device, const gn_judgement* j) { return on(device, [&] { judge(*device, *j); }); },
+};
+
 const gn_backend kBackend{
     GN_BACKEND_VERSION,
     "cuda",
@@ -140,10 +153,10 @@ const gn_backend kBackend{
     allocate,
     release,
     [](gn_device* device, void* to, const void* host, int64_t bytes) {
-      return copy(device, to, host, bytes, cudaMemcpyHostToDevice);
+      return on(device, [&] { device->pinned->send(to, host, bytes); });
     },
     [](gn_device* device, void* host, const void* from, int64_t bytes) {
-      return copy(device, host, from, bytes, cudaMemcpyDeviceToHost);
+      return on(device, [&] { device->pinned->receive(host, from, bytes); });
     },
     [](gn_device* device) {
       return on(device, [&] { check(cudaStreamSynchronize(device->stream), "waiting for the device"); });
@@ -177,6 +190,7 @@ const gn_backend kBackend{
     [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
       return on(device, [&] { export_tensor(*device, *src, map, arena, host); });
     },
+    &kRecorder,
 };
 
 }  // namespace

@@ -186,7 +186,8 @@ static bool acceptable(const Notes& notes, gn_precision precision) {
   return true;
 }
 
-ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace) {
+ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace,
+                   int64_t from) {
   const std::vector<Descriptor> operations = operations_of(convolution, fused, ids_);
   std::vector<cudnnBackendDescriptor_t> raw;
   for (const Descriptor& operation : operations) raw.push_back(operation.raw());
@@ -211,8 +212,8 @@ ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fu
     check(cudnn().BackendGetAttribute(heuristics.raw(), CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                                       kMost, &count, slots.data()),
           "asking for engines");
-    for (int64_t i = 0; i < std::min(count, kMost); i++)
-      if (try_engine(target, configurations[i], convolution.precision, most_workspace)) return;
+    for (int64_t i = 0; i < std::min(count, kMost); i++, number_++)
+      if (number_ >= from && try_engine(target, configurations[i], convolution.precision, most_workspace)) return;
   }
   if (reason_.empty()) reason_ = "no engine is deterministic and of this precision";
 }

@@ -87,15 +87,17 @@ class ConvPlan {
    * fused: what follows the convolution is in the graph: + bias (f32) and max(0, ·), or an identity where nothing follows.
    * That is not only less work: the forms that cuDNN knows by heart (convolution alone, convolution + bias + ReLU) go
    * to engines that copy channel slices into workspace; these go to engines compiled at run time, which work in place.
-   * `most_workspace` is what tells them apart.
+   * `most_workspace` is what tells them apart. cuDNN's proposals are numbered in its order of preference: the first
+   * from number `from` on that can be taken is.
    */
-  ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace);
+  ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace, int64_t from = 0);
 
   explicit operator bool() const { return plan_ != nullptr; }
   const std::string& reason() const { return reason_; }
   int64_t workspace() const { return workspace_; }
   int64_t engine() const { return engine_; }
   bool tensor_cores() const { return tensor_cores_; }
+  int64_t number() const { return number_; }
   void run(const Target& target, const Operands& operands) const;
 
  private:
@@ -104,7 +106,7 @@ class ConvPlan {
   std::unique_ptr<Descriptor> configuration_, plan_;  // it is not documented that a plan outlives its configuration
   std::vector<int64_t> ids_;                          // of the tensors that a run binds
   std::string reason_;
-  int64_t workspace_ = 0, engine_ = -1;
+  int64_t workspace_ = 0, engine_ = -1, number_ = 0;
   bool tensor_cores_ = false;
 };
 

@@ -10,15 +10,20 @@
 #include "backend/backend.h"
 #include "cuda/cudnn_graph.h"
 #include "cuda/memory.h"
+#include "cuda/pinned.h"
+#include "cuda/recording.h"
 
 struct gn_device {
   int index = 0;
   gn_precision precision = GN_PRECISION_F32;
   cudaStream_t stream = nullptr;
   std::unique_ptr<googlenet::cuda::Target> target;
+  std::unique_ptr<googlenet::cuda::Pinned> pinned;
   googlenet::cuda::Memory staging;   // a host tensor on its way in or out, and its channel map
   googlenet::cuda::Memory partials;  // f64 sums of square_sum
   std::string description;
+  std::string identity;  // what a choice among engines depends on: cuDNN's version and the card
+  bool tune = false;
 };
 
 struct gn_kernel {
@@ -48,6 +53,7 @@ Kernel make_gradient(gn_device& device, const gn_step& step);  // MASK and SUM
 
 void convert(gn_device& device, void* to, const float* from, int64_t count);  // convert.cu
 void update(gn_device& device, const gn_update& update);                      // optim.cu
+void judge(gn_device& device, const gn_judgement& judgement);                 // optim.cu
 void scale_add(gn_device& device, float* dst, const float* src, int64_t count, float keep, float scale);
 double square_sum(gn_device& device, const float* values, int64_t count);  // optim.cu
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,

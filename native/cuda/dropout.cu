@@ -9,16 +9,20 @@ namespace {
 template <class T>
 struct Dropout {
   View<T> from, to;
-  Philox random;
-  uint64_t first_pixel;  // of the batch's first image in the whole batch that several workers share
-  uint32_t step, stream, span;
+  uint64_t seed;
+  int64_t first_sample;  // of the whole batch that several workers share
+  uint32_t step;
+  const gn_bindings* variable;  // null, or where these three are read
+  uint32_t stream, span, area;
   uint32_t groups;  // of four logical channels a pixel
   float ratio;
   bool training, accumulate;
   GN_DEVICE void operator()(uint32_t i) const {
     const uint32_t pixel = i / (span / 4), channel = i % (span / 4) * 4;
+    const uint64_t first_pixel = uint64_t(variable ? variable->first_sample : first_sample) * area;
     const uint64_t group = (first_pixel + pixel) * groups + channel / 4;
-    const auto words = random(uint32_t(group), uint32_t(group >> 32), step, stream);
+    const Philox random(variable ? variable->seed : seed);
+    const auto words = random(uint32_t(group), uint32_t(group >> 32), variable ? variable->step : step, stream);
     const float scale = training ? 1.0f / (1.0f - ratio) : 1.0f;
     for (int k = 0; k < 4; k++) {
       const bool kept = !training || Philox::uniform(words[k]) >= ratio;
@@ -39,8 +43,8 @@ Kernel make_dropout(gn_device& device, const gn_step& step) {
       const gn_tensor& t = backward ? step.diff_src : step.dst;
       const View from = bind<T>(backward ? step.diff_dst : step.src, b);
       for_each(device, pixels(t) * t.span / 4,
-               Dropout<T>{from, bind<T>(t, b), Philox(b.seed), uint64_t(b.first_sample) * t.h * t.w, b.step,
-                          step.attributes.dropout_stream, uint32_t(t.span), uint32_t(t.c + 3) / 4,
+               Dropout<T>{from, bind<T>(t, b), b.seed, b.first_sample, b.step, b.variable,
+                          step.attributes.dropout_stream, uint32_t(t.span), uint32_t(t.h * t.w), uint32_t(t.c + 3) / 4,
                           step.attributes.dropout_ratio, backward || step.training, bool(step.accumulate)});
     });
   });

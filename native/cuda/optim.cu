@@ -1,5 +1,5 @@
 // The optimisers' passes over the flat arenas: updates (the rules are those of cpu/simd/update.cc), sums and copies, the
-// gradient norm.
+// gradient norm, and the verdict on a step.
 #include <cmath>
 
 #include "cuda/launch.h"
@@ -8,8 +8,17 @@ namespace googlenet::cuda {
 namespace {
 
 struct Update {
-  gn_update u;
+  gn_update step;
   GN_DEVICE void operator()(uint32_t offset) const {
+    gn_update u = step;
+    if (step.variable) {
+      const gn_update& now = *step.variable;
+      u.rate = now.rate, u.momentum_factor = now.momentum_factor, u.decay = now.decay;
+      u.gradient_scale = now.gradient_scale, u.squares_decay = now.squares_decay, u.epsilon = now.epsilon;
+      u.average_share = now.average_share;
+    }
+    if (u.verdict && !u.verdict->finite) return;
+    if (u.verdict) u.gradient_scale *= u.verdict->gradient_scale;
     const int64_t i = u.first + offset;
     const float before = u.parameters[i], g = u.gradient_scale * u.gradients[i] + u.decay * before;
     float w = before;
@@ -79,6 +88,28 @@ struct Gather {
   }
 };
 
+GN_DEVICE bool is_finite(double x) { return x - x == 0; }
+
+struct Judge {
+  gn_judgement step;
+  const double* square_sum;
+  GN_DEVICE void operator()(uint32_t) const {
+    const double norm = sqrt(*square_sum);
+    const float clip = step.variable ? step.variable->clip : step.clip;
+    bool finite = is_finite(norm);
+    for (int32_t i = 0; i < step.losses; i++) finite = finite && is_finite(step.results[2 * i]);
+    *step.verdict = {*square_sum, clip > 0 && norm > clip ? float(clip / norm) : 1.0f, finite};
+  }
+};
+
+/** Device memory that holds the sum when the stream gets there. */
+double* sum_squares(gn_device& device, const float* values, int64_t count) {
+  double* sums = static_cast<double*>(device.partials.at_least(kStrands * int64_t(sizeof(double))));
+  for_each(device, kStrands, Strand{values, sums, count});
+  for_blocks(device, 1, Gather{sums});
+  return sums;
+}
+
 }  // namespace
 
 void update(gn_device& device, const gn_update& u) { for_each(device, u.count, Update{u}); }
@@ -88,13 +119,14 @@ void scale_add(gn_device& device, float* dst, const float* src, int64_t count, f
 }
 
 double square_sum(gn_device& device, const float* values, int64_t count) {
-  double* sums = static_cast<double*>(device.partials.at_least(kStrands * int64_t(sizeof(double))));
-  for_each(device, kStrands, Strand{values, sums, count});
-  for_blocks(device, 1, Gather{sums});
+  const double* sum = sum_squares(device, values, count);
   double result = 0;
-  check(cudaMemcpyAsync(&result, sums, sizeof result, cudaMemcpyDeviceToHost, device.stream), "reading a sum");
-  check(cudaStreamSynchronize(device.stream), "waiting for a sum");
+  device.pinned->receive(&result, sum, sizeof result);
   return result;
+}
+
+void judge(gn_device& device, const gn_judgement& judgement) {
+  for_each(device, 1, Judge{judgement, sum_squares(device, judgement.gradients, judgement.count)});
 }
 
 }  // namespace googlenet::cuda

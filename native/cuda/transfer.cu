@@ -57,7 +57,7 @@ struct Staging {
     const int64_t start = (bytes + 15) / 16 * 16, size = int64_t(map.size() * sizeof(int32_t));
     tensor = static_cast<char*>(device.staging.at_least(start + size));
     channels = reinterpret_cast<int32_t*>(tensor + start);
-    check(cudaMemcpyAsync(channels, map.data(), size_t(size), cudaMemcpyHostToDevice, device.stream), "sending a map");
+    device.pinned->send(channels, map.data(), size);
   }
   char* tensor;
   int32_t* channels;
@@ -71,7 +71,7 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
   const int64_t size = pixels(dst) * dst.c * (bytes ? 1 : int64_t(sizeof(float)));
   const std::vector<int32_t> map = logical(dst, channel_map);
   const Staging staging(device, size, map);
-  check(cudaMemcpyAsync(staging.tensor, host, size_t(size), cudaMemcpyHostToDevice, device.stream), "sending a tensor");
+  device.pinned->send(staging.tensor, host, size);
   gn_bindings b{};
   b.arenas[dst.arena] = arena;
   with_type(dst.type, [&](auto element) {
@@ -85,7 +85,6 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
     for (int i = 0; i < 3 && mean; i++) body.mean[i] = mean[i];
     for_each(device, pixels(dst) * dst.span, body);
   });
-  check(cudaStreamSynchronize(device.stream), "waiting for a tensor");  // the host's memory is the caller's again
 }
 
 void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
@@ -101,9 +100,7 @@ void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* chann
     const Export<T> body{bind<T>(src, b), staging.channels, planes, uint32_t(src.c), uint32_t(src.h * src.w)};
     for_each(device, count, body);
   });
-  check(cudaMemcpyAsync(host, planes, size_t(count) * sizeof(float), cudaMemcpyDeviceToHost, device.stream),
-        "reading a tensor");
-  check(cudaStreamSynchronize(device.stream), "waiting for a tensor");
+  device.pinned->receive(host, planes, count * int64_t(sizeof(float)));
 }
 
 }  // namespace googlenet::cuda

@@ -76,6 +76,7 @@ DeviceMemory& LocalStore::squares(float initial) {
   if (squares_.data()) return squares_;
   const std::vector<float> values(size_t(floats_), initial);
   arena(squares_).upload(0, values.data(), floats_ * int64_t(sizeof(float)));
+  check(device_->backend.finish(device_->handle()));
   return squares_;
 }
 
@@ -130,30 +131,48 @@ uint64_t LocalStore::fetch(gn_device* by, float* weights) {
   return version;
 }
 
-// Arenas appear under a Hold, since turns that are under way read their addresses.
-void LocalStore::ensure(const Push& push) {
+static int arenas_for(const Push& push) {
   const gn_rule rule = push.updates.empty() ? GN_SGD : push.updates[0].rule;
-  const int needed = (keeps_momentum(rule) ? kMomentum : 0) | (keeps_squares(rule) ? kSquares : 0) |
-                     (push.policy.group > 1 ? kGathered : 0);
-  if ((ready_.load() & needed) == needed) return;
-  Hold hold(*this);
+  return (keeps_momentum(rule) ? kMomentum : 0) | (keeps_squares(rule) ? kSquares : 0) |
+         (push.policy.group > 1 ? kGathered : 0);
+}
+
+void LocalStore::allocate(const Push& push, int needed) {
   if (needed & kMomentum) momentum();
   if (needed & kSquares) squares(push.initial_squares);
   if (needed & kGathered) arena(gathered_);
   ready_ |= needed;
 }
 
-void LocalStore::count_update(Verdict& verdict) {
-  verdict.updates = true;
+// Arenas appear under a Hold, since turns that are under way read their addresses.
+void LocalStore::ensure(const Push& push) {
+  const int needed = arenas_for(push);
+  if ((ready_.load() & needed) == needed) return;
+  Hold hold(*this);
+  allocate(push, needed);
+}
+
+std::vector<gn_update> LocalStore::next_update(const Push& push) {
+  allocate(push, arenas_for(push));
+  std::vector<gn_update> updates = push.updates;
+  for (gn_update& u : updates) {
+    bind(u, updates_ + 1);
+    u.gradients = push.gradients;
+    u.gradient_scale = push.gradient_scale;
+  }
+  return updates;
+}
+
+void LocalStore::count_update() {
   updates_++;
   contents_++;
-  if (averaging_.kind != AverageKind::none) verdict.average_share = float(averaging_.share(updates_));
 }
 
 void LocalStore::complete_group(Verdict& verdict) {
   verdict.group = gathered_count_;
   gathered_count_ = 0;
-  count_update(verdict);
+  count_update();
+  verdict.number = updates_;
 }
 
 LocalStore::Verdict LocalStore::judge(const Push& push) {
@@ -170,10 +189,18 @@ LocalStore::Verdict LocalStore::judge(const Push& push) {
   } else if (v.result.applied) {
     v.gradients = push.gradients;
     v.gradient_scale = push.gradient_scale, v.rate_scale = share;
-    count_update(v);
+    count_update();
+    v.number = updates_;
   }
   v.result.updates = updates_;
   return v;
+}
+
+void LocalStore::bind(gn_update& u, uint64_t number) const {
+  u.parameters = weights_.floats(), u.momentum = momentum_.floats(), u.squares = squares_.floats();
+  if (averaging_.kind == AverageKind::none) return;
+  u.average = average_.floats();
+  u.average_share = float(averaging_.share(number));
 }
 
 void LocalStore::apply(gn_device* by, const Shard& shard, const Push& push, const Verdict& verdict) {
@@ -181,15 +208,13 @@ void LocalStore::apply(gn_device* by, const Shard& shard, const Push& push, cons
   if (verdict.gathers)
     check(backend.scale_add(by, gathered_.floats() + shard.first, push.gradients + shard.first,
                             shard.last - shard.first, verdict.clears ? 0 : 1, verdict.gradient_scale));
-  if (!verdict.updates) return;
+  if (verdict.number == 0) return;
   for (gn_update u : push.updates) {
     const int64_t last = std::min(u.first + u.count, shard.last);
     u.first = std::max(u.first, shard.first);
     u.count = last - u.first;
     if (u.count <= 0) continue;
-    u.parameters = weights_.floats(), u.momentum = momentum_.floats(), u.squares = squares_.floats();
-    u.average = averaging_.kind == AverageKind::none ? nullptr : average_.floats();
-    u.average_share = verdict.average_share;
+    bind(u, verdict.number);
     u.gradients = verdict.gradients ? verdict.gradients : gathered_.floats();
     u.gradient_scale = verdict.gradients ? verdict.gradient_scale : 1.0f / float(verdict.group);
     u.rate *= verdict.rate_scale;

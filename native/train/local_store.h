@@ -53,6 +53,9 @@ class LocalStore : public Store {
   void swap_average();
   /** Momentum, squares, average and gathered gradients end; the weights count as new. */
   void forget_state();
+  /** What the next update asks of the device, for a model that tells its device itself; once made it is counted. */
+  std::vector<gn_update> next_update(const Push& push);
+  void count_update();
   /** Counts every change of the weights, whoever made it: weight copies of kernels follow it. */
   uint64_t contents() const { return contents_; }
   void changed() { contents_++; }
@@ -69,19 +72,22 @@ class LocalStore : public Store {
   struct Verdict {
     Pushed result;
     bool gathers = false, clears = false;  // adds the gradient to the gathered ones, as the first of a group
-    bool updates = false;
-    int group = 1;                     // gradients that were gathered
-    const float* gradients = nullptr;  // to update with; null: the gathered ones
-    float gradient_scale = 1, rate_scale = 1, average_share = 0;
+    int group = 1;                         // gradients that were gathered
+    const float* gradients = nullptr;      // to update with; null: the gathered ones
+    float gradient_scale = 1, rate_scale = 1;
+    uint64_t number = 0;  // of the update, from 1; 0: none
   };
 
   DeviceMemory& arena(DeviceMemory& memory);
   void ensure(const Push& push);
+  /** Under a Hold. */
+  void allocate(const Push& push, int needed);
+  /** Arenas, and the share that update number `number`, from 1, has in the average. */
+  void bind(gn_update& update, uint64_t number) const;
   /** Takes `decide`'s verdict on the first shard through all of them. */
   template <class Decide>
   Pushed pass(gn_device* by, const Push& push, const Decide& decide);
   Verdict judge(const Push& push);
-  void count_update(Verdict& verdict);
   void complete_group(Verdict& verdict);
   void apply(gn_device* by, const Shard& shard, const Push& push, const Verdict& verdict);
 

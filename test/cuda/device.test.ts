@@ -5,27 +5,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
-import { buildSimulator, SIMULATED_CUDNN, type Simulation, simulated } from '../simulator/simulator.js'
+import { buildSimulator, SIMULATED_CUDNN, type Simulation } from '../simulator/simulator.js'
 import { temporaryFolder } from '../train/pictures.js'
+import { DONE, type Environment, inChild, on, PACKAGE } from './child.js'
 
-const PACKAGE = new URL('../../dist/', import.meta.url).href
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 const ADDON = 'build/Release/googlenet.node'
-
-type Environment = Record<string, string>
-
-function inChild(script: string, env: Environment) {
-  const prelude = `import { GoogLeNet } from '${PACKAGE}index.js'
-    const small = { classes: 3, inputSize: 48, width: 0.125, device: 'cuda' }
-    const batch = (n) => ({ images: new Float32Array(n * 3 * 48 * 48).fill(1), labels: Array(n).fill(1) })\n`
-  const { stdout, stderr, status, signal } = spawnSync(
-    process.execPath,
-    ['--input-type=module', '-e', prelude + script],
-    { env: { ...process.env, ...env }, encoding: 'utf8', timeout: 100_000 },
-  )
-  return { output: (stdout + stderr).trim(), status, signal }
-}
 
 /** What creating a model says. */
 function refusal(env: Environment, device = 'cuda'): string {
@@ -42,7 +28,6 @@ function doctor(env: Environment): { available: boolean; description: string } {
   return JSON.parse(stdout).devices.find(({ device }: { device: string }) => device === 'cuda')
 }
 
-const on = (simulation: Simulation, more: Environment = {}): Environment => ({ ...simulated(simulation).env, ...more })
 const UNAVAILABLE = 'GOOGLENET_ERR_DEVICE_UNAVAILABLE'
 
 describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReason}`, () => {
@@ -175,7 +160,6 @@ describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReaso
 describe.skipIf(nativeAbsent)(`models on simulated CUDA${nativeSkipReason}`, () => {
   beforeAll(buildSimulator, 600_000)
   const run = (script: string, simulation: Simulation = {}) => inChild(script, on(simulation))
-  const DONE = { status: 0, signal: null }
 
   test('out of memory is a typed error, and the model works on with less', () => {
     const script = `
@@ -224,6 +208,47 @@ describe.skipIf(nativeAbsent)(`models on simulated CUDA${nativeSkipReason}`, () 
       const together = await losses([await make(1), await make(2)])
       console.log(alone[0] !== alone[1], together.join(' ') === alone.join(' '))`
     expect(run(script)).toEqual({ ...DONE, output: 'true true' })
+  })
+
+  test('tensors longer than all pinned memory cross whole', () => {
+    // 14.6 MB each way, in pieces of 4 MiB through three slots.
+    const script = `
+      const { native } = await import('${PACKAGE}native.js')
+      const layers = [
+        { name: 'data', op: 'input', channels: 3, height: 450, width: 450 },
+        { name: 'same', op: 'pool', kind: 'max', src: 'data', kernel: 1 },
+      ]
+      const session = new (native().Session)({ layers, device: 'cuda' })
+      const shape = [6, 3, 450, 450]
+      const data = new Float32Array(6 * 3 * 450 * 450).map((_, i) => i % 8191)
+      const { outputs } = await session.run({ inputs: { data: { shape, data } }, training: false, outputs: ['same'] })
+      console.log(outputs.same.data.length, outputs.same.data.every((value, i) => value === data[i]))`
+    expect(run(script)).toEqual({ ...DONE, output: '3645000 true' })
+  })
+
+  test('two models on two devices give what each gives alone, in the memory of its own', () => {
+    const script = `
+      const losses = async (models) => Promise.all(models.map(async (model) => {
+        const list = [model.device]
+        for (let i = 0; i < 4; i++) list.push((await model.step(batch(2), { rate: 0.01 })).loss)
+        const { data } = await model.features({ shape: [1, 3, 48, 48], data: batch(1).images }, 'prob')
+        return list.concat(...data).join()
+      }))
+      const make = (seed, device) => GoogLeNet.create({ ...small, seed, device, width: 0.5 })
+      const alone = []
+      for (const [seed, device] of [[1, 'cuda:0'], [2, 'cuda:1']]) {
+        const model = await make(seed, device)
+        alone.push(...(await losses([model])))
+        await model.dispose()
+      }
+      const models = [await make(1, 'cuda:0'), await make(2, 'cuda:1')]
+      const together = await losses(models)
+      const third = await make(3, 'cuda:1').then((model) => model.step(batch(2))).catch(({ code, message }) => code + / on .cuda:1./.test(message))
+      console.log(alone.join(' ') === together.join(' '), alone[0] !== alone[1], third)`
+    expect(run(script, { devices: 2, memory: 40 })).toEqual({
+      ...DONE,
+      output: 'true true GOOGLENET_ERR_OUT_OF_MEMORYtrue',
+    })
   })
 
   test('abort and dispose while a step runs', () => {

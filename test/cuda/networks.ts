@@ -45,11 +45,12 @@ export function testNetworks(place: Place, bounds: Bounds = f32, steps = 10): vo
       evaluate: batches.slice(0, 1),
       output: PROBABILITIES,
     }
-    const train = async (where: 'best' | Place) => {
+    const train = async (where: 'best' | Place, capture = true) => {
       await using native = new NativeProcess(where)
-      return await native.train({ ...request, options: { seed: 9 } })
+      return await native.train({ ...request, options: { seed: 9, capture } })
     }
-    const [cpu, cuda] = await Promise.all([train('best'), train(place)])
+    const [cpu, cuda, told] = await Promise.all([train('best'), train(place), train(place, false)])
+    expect(told, 'recorded or told one by one').toEqual(cuda)
     for (let step = 0; step < request.steps; step++) {
       const [expected, actual] = [cpu.results[step]!, cuda.results[step]!]
       expect(Math.abs(actual.loss - expected.loss) / expected.loss, `loss of step ${step}`).toBeLessThan(bounds.loss)

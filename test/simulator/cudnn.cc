@@ -5,6 +5,8 @@
 // Before them stand three that give wrong numbers, one for each note that must be heeded.
 //   SIMULATOR_REFUSE         fused: no engines for fused graphs; slices: none in place on slices; weights: none in place
 //                            on slices for fused gradients of weights; several with commas
+//   SIMULATOR_WRONG          an engine that says nothing of it and gives wrong numbers
+//   SIMULATOR_TIMES          what events say that engines take: ENGINE=MILLISECONDS, commas between; default 0.1 each
 //   SIMULATOR_ABORT          cudnnCreate ends the process, as the real one does when it misses something
 //   SIMULATOR_CUDNN_VERSION  what cudnnGetVersion says; default 92801
 #include <cstdlib>
@@ -43,6 +45,18 @@ Descriptor& of(cudnnBackendDescriptor_t d) { return *static_cast<Holder*>(d)->va
 bool refuses(const char* what) {
   const char* list = std::getenv("SIMULATOR_REFUSE");
   return list && std::strstr(list, what);
+}
+
+int64_t number(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? std::atoll(value) : -1;
+}
+
+double milliseconds_of(int64_t engine) {
+  const char* list = std::getenv("SIMULATOR_TIMES");
+  const std::string times = list ? "," + std::string(list) : "", name = "," + std::to_string(engine) + "=";
+  const size_t found = times.find(name);
+  return found == std::string::npos ? 0.1 : std::atof(times.c_str() + found + name.size());
 }
 
 bool packed(const Descriptor& tensor) {
@@ -108,7 +122,8 @@ Engine engine_of(const Descriptor& d) {
 /** Fills the caller's configurations: each holds its engine, and through it the graph. */
 int64_t propose(const Descriptor& heuristics, int64_t most, cudnnBackendDescriptor_t* slots) {
   const auto graph = heuristics.children(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).at(0);
-  const auto engines = engines_of(*graph);
+  const bool fallback = heuristics.one(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_HEUR_MODE_A) == CUDNN_HEUR_MODE_FALLBACK;
+  const auto engines = fallback ? std::vector<Engine>() : engines_of(*graph);  // mode A has told all there are
   for (int64_t i = 0; i < most && i < int64_t(engines.size()); i++) {
     auto engine = std::make_shared<Descriptor>(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     put(*engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, engines[i].index);
@@ -254,8 +269,10 @@ EXPORTED cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDes
   const int64_t bytes = engine.one<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 0);
   void* const workspace = of(pack).one<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, nullptr);
   if (bytes > 0 && !workspace) return refuse("the workspace is missing");
-  const bool tensor_cores = engine_of(engine).note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-  const bool wrong = !tensor_cores && engine_of(engine).note != CUDNN_NUMERICAL_NOTE_TYPE_COUNT;
+  const Engine described = engine_of(engine);
+  const bool tensor_cores = described.note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+  const bool noted = !tensor_cores && described.note != CUDNN_NUMERICAL_NOTE_TYPE_COUNT;
+  const bool wrong = noted || described.index == number("SIMULATOR_WRONG");
   handle->stream->enqueue([=, values = std::move(values)]() mutable {
     for (auto& [id, value] : values) pointers[id] = &value;
     if (bytes > 0) std::memset(workspace, 0xff, size_t(bytes));
@@ -263,6 +280,6 @@ EXPORTED cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDes
     if (wrong)
       for (const auto& [id, pointer] : pointers)  // the exponents of the first floats, or bf16
         for (const int byte : {1, 3}) static_cast<char*>(pointer)[byte] ^= 0x40;
-  });
+  }, milliseconds_of(described.index));
   return CUDNN_STATUS_SUCCESS;
 }

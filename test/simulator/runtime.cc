@@ -1,80 +1,76 @@
-// CUDA's runtime on the host: memory that is poisoned when it comes and when it goes, streams that run as late as they
-// may, and the errors of machines that lack something. Linked into googlenet_cuda.so in place of the real one.
+// CUDA's runtime on the host: memory that is poisoned when it comes and when it goes, and the errors of machines that
+// lack something; streams.cc has the rest. Linked into googlenet_cuda.so in place of the real one.
 //   SIMULATOR_DRIVER   version the driver knows, 0 = no driver; default 13000
 //   SIMULATOR_DEVICES  how many GPUs it sees; default 1
 //   SIMULATOR_MEMORY   MiB of each; default 8192
 //   SIMULATOR_CAPABILITY  compute capability of each, 75 = 7.5; default 90
 //   SIMULATOR_IDLE     nothing runs and memory is not touched: for plans that are only built (test/deviceless)
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <deque>
-#include <map>
-#include <mutex>
-#include <set>
+#include "runtime.h"
 
-#include "stream.h"
+#include <cstring>
+#include <map>
+
+using namespace simulator;
 
 namespace {
 
-int setting(const char* name, int otherwise) {
-  const char* value = std::getenv(name);
-  return value ? std::atoi(value) : otherwise;
-}
-
 constexpr int kPoison = 0xff;  // floats of it are NaN
 
-bool idle() { return std::getenv("SIMULATOR_IDLE") != nullptr; }
+struct Allocation {
+  size_t bytes;
+  int device;  // -1: pinned host memory
+};
+std::map<uintptr_t, Allocation> allocations;
+std::map<int, int64_t> used;
+
 void poison(void* memory, size_t bytes) {
   if (!idle()) std::memset(memory, kPoison, bytes);
 }
 
-struct Stream : CUstream_st {
-  std::deque<std::function<void()>> queue;
-  void enqueue(std::function<void()> work) override;
-  void drain() {
-    while (!queue.empty()) {
-      const auto work = std::move(queue.front());
-      queue.pop_front();
-      work();
-    }
-  }
-};
-
-std::recursive_mutex mutex;  // one for all: a simulated device does one thing at a time
-std::set<Stream*> streams;
-std::map<uintptr_t, size_t> allocations;
-int64_t used = 0;
-thread_local cudaError_t last = cudaSuccess;
-
-void Stream::enqueue(std::function<void()> work) {
-  const std::lock_guard lock(mutex);
-  if (!idle()) queue.push_back(std::move(work));
-}
-
-cudaError_t report(cudaError_t error) {
-  if (error != cudaSuccess) last = error;
-  return error;
-}
-
-bool allocated(const void* memory, size_t bytes) {
+/** The allocation that holds these bytes. */
+const Allocation* holder(const void* memory, size_t bytes) {
   const auto at = reinterpret_cast<uintptr_t>(memory);
   auto next = allocations.upper_bound(at);
-  if (next == allocations.begin()) return false;
+  if (next == allocations.begin()) return nullptr;
   --next;
-  return at + bytes <= next->first + next->second;
+  return at + bytes <= next->first + next->second.bytes ? &next->second : nullptr;
 }
 
-Stream* known(cudaStream_t stream) {
-  Stream* const found = static_cast<Stream*>(stream);
-  return streams.count(found) ? found : nullptr;
+cudaError_t allocate(void** memory, size_t bytes, int device) {
+  const std::lock_guard lock(mutex);
+  if (const cudaError_t error = refuse_if_capturing(); error != cudaSuccess) return error;
+  if (device >= 0 && !take(device, int64_t(bytes))) return report(cudaErrorMemoryAllocation);
+  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (!*memory) return report(cudaErrorMemoryAllocation);
+  poison(*memory, bytes);
+  allocations[reinterpret_cast<uintptr_t>(*memory)] = {bytes, device};
+  return cudaSuccess;
+}
+
+// As the real one it waits for all streams first.
+cudaError_t release(void* memory, bool pinned) {
+  const std::lock_guard lock(mutex);
+  if (!memory) return cudaSuccess;
+  const auto found = allocations.find(reinterpret_cast<uintptr_t>(memory));
+  if (found == allocations.end() || (found->second.device < 0) != pinned) return report(cudaErrorInvalidValue);
+  if (const cudaError_t error = refuse_if_capturing(); error != cudaSuccess) return error;
+  for (Stream* stream : streams)
+    if (!stream->capture) stream->drain();
+  poison(memory, found->second.bytes);
+  if (!pinned) give(found->second.device, int64_t(found->second.bytes));
+  allocations.erase(found);
+  std::free(memory);
+  return cudaSuccess;
 }
 
 }  // namespace
 
-namespace googlenet::cuda {
-void simulated_launch(cudaStream_t stream, std::function<void()> work) { stream->enqueue(std::move(work)); }
-}  // namespace googlenet::cuda
+bool simulator::take(int device, int64_t bytes) {
+  if (used[device] + bytes > int64_t(setting("SIMULATOR_MEMORY", 8192)) << 20) return false;
+  used[device] += bytes;
+  return true;
+}
+void simulator::give(int device, int64_t bytes) { used[device] -= bytes; }
 
 extern "C" {
 
@@ -99,7 +95,9 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return report(device < setting("SIMULATOR_DEVICES", 1) ? cudaSuccess : cudaErrorInvalidDevice);
+  if (device >= setting("SIMULATOR_DEVICES", 1)) return report(cudaErrorInvalidDevice);
+  current = device;
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetLastError() {
@@ -116,74 +114,39 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorInsufficientDriver: return "driver too old";
     case cudaErrorNoDevice: return "no device";
     case cudaErrorInvalidDevice: return "invalid device";
+    case cudaErrorIllegalState: return "illegal state";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
+    case cudaErrorStreamCaptureWrongThread: return "attempt to terminate a capture from another thread";
     default: return "unknown error";
   }
 }
 
-cudaError_t cudaMalloc(void** memory, size_t bytes) {
-  const std::lock_guard lock(mutex);
-  if (used + int64_t(bytes) > int64_t(setting("SIMULATOR_MEMORY", 8192)) << 20)
-    return report(cudaErrorMemoryAllocation);
-  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-  if (!*memory) return report(cudaErrorMemoryAllocation);
-  poison(*memory, bytes);
-  allocations[reinterpret_cast<uintptr_t>(*memory)] = bytes;
-  used += int64_t(bytes);
-  return cudaSuccess;
-}
-
-// As the real one it waits for all streams first.
-cudaError_t cudaFree(void* memory) {
-  const std::lock_guard lock(mutex);
-  const auto found = allocations.find(reinterpret_cast<uintptr_t>(memory));
-  if (found == allocations.end()) return report(memory ? cudaErrorInvalidValue : cudaSuccess);
-  for (Stream* stream : streams) stream->drain();
-  poison(memory, found->second);
-  used -= int64_t(found->second);
-  allocations.erase(found);
-  std::free(memory);
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  const std::lock_guard lock(mutex);
-  Stream* const made = new Stream;
-  streams.insert(made);
-  *stream = made;
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  const std::lock_guard lock(mutex);
-  Stream* const found = known(stream);
-  if (!found) return report(cudaErrorInvalidValue);
-  found->drain();
-  streams.erase(found);
-  delete found;
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  const std::lock_guard lock(mutex);
-  Stream* const found = known(stream);
-  if (!found) return report(cudaErrorInvalidValue);
-  found->drain();
-  return cudaSuccess;
-}
+cudaError_t cudaMalloc(void** memory, size_t bytes) { return allocate(memory, bytes, current); }
+cudaError_t cudaFree(void* memory) { return release(memory, false); }
+cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) { return allocate(memory, bytes, -1); }
+cudaError_t cudaFreeHost(void* memory) { return release(memory, true); }
 
 // Host memory is read and written when the stream gets there, as with pinned memory.
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   const std::lock_guard lock(mutex);
-  const bool inside = kind == cudaMemcpyHostToDevice ? allocated(to, bytes) : allocated(from, bytes);
-  if (!inside || !known(stream)) return report(cudaErrorInvalidValue);
-  stream->enqueue([=] { std::memcpy(to, from, bytes); });
+  const bool in = kind == cudaMemcpyHostToDevice;
+  const Allocation *const inside = holder(in ? to : from, bytes), *const host = holder(in ? from : to, bytes);
+  Stream* const found = known(stream);
+  if (!found || !inside || inside->device != found->device) return report(cudaErrorInvalidValue);
+  if (found->capture && !host) {
+    found->capture->broken = true;
+    return report(cudaErrorStreamCaptureUnsupported);
+  }
+  found->enqueue([=] { std::memcpy(to, from, bytes); }, 0.01);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
   const std::lock_guard lock(mutex);
-  if (!allocated(memory, bytes) || !known(stream)) return report(cudaErrorInvalidValue);
-  stream->enqueue([=] { std::memset(memory, value, bytes); });
+  const Allocation* const inside = holder(memory, bytes);
+  if (!known(stream) || !inside || inside->device != known(stream)->device) return report(cudaErrorInvalidValue);
+  stream->enqueue([=] { std::memset(memory, value, bytes); }, 0.01);
   return cudaSuccess;
 }
 

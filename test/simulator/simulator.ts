@@ -14,8 +14,15 @@ export interface Simulation {
   /** MiB of the device. */
   memory?: number
   devices?: number
+  /** MiB of it that a recorded step takes. */
+  graph?: number
   /** CUDA version of the driver, 0: none. */
   driver?: number
+}
+
+/** What the simulated runtime does not refuse although it should, a line each. */
+export function missingRefusals(): string {
+  return execFileSync(path('../../build/simulator/refusals'), { encoding: 'utf8' })
 }
 
 /** Builds what is out of date; test files may call it side by side. */
@@ -23,11 +30,13 @@ export function buildSimulator(): void {
   execFileSync('sh', [path('build.sh')], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-export function simulated({ way = 'fused', precision = 'f32', memory, devices, driver }: Simulation = {}): Place {
+export function simulated(given: Simulation = {}): Place {
+  const { way = 'fused', precision = 'f32', memory, devices, graph, driver } = given
   const settings = {
     SIMULATOR_REFUSE: { fused: '', 'packed-fused': 'weights', plain: 'fused', packed: 'fused,slices' }[way],
     SIMULATOR_MEMORY: memory,
     SIMULATOR_DEVICES: devices,
+    SIMULATOR_GRAPH: graph,
     SIMULATOR_DRIVER: driver,
   }
   const env = Object.fromEntries(

@@ -7,5 +7,6 @@
 
 struct CUstream_st {
   virtual ~CUstream_st() = default;
-  virtual void enqueue(std::function<void()> work) = 0;
+  /** `milliseconds`: what events say that it takes. While the stream is captured it is written down instead. */
+  virtual void enqueue(std::function<void()> work, double milliseconds) = 0;
 };

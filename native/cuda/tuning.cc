@@ -1,0 +1,161 @@
+#include "cuda/tuning.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cuda/conv_reference.h"
+#include "cuda/tuning_cache.h"
+
+namespace googlenet::cuda {
+namespace {
+
+constexpr int kMost = 8;             // candidates of one step; each may take cuDNN a second to compile
+constexpr int kRuns = 5;             // timed
+constexpr double kTolerance = 1e-5;  // of the magnitudes summed up: some hundred roundings
+constexpr uint32_t kSeed = 1;        // of what is written to; the rest has the next ones
+
+/** A step of the same shape in memory of its own. */
+class Trial {
+ public:
+  Trial(gn_device& device, const gn_step& step) : device_(device), step(step) {
+    const bool forward = step.direction == GN_FORWARD, data = step.direction == GN_BACKWARD_DATA;
+    gn_tensor& src = data ? this->step.diff_src : this->step.src;
+    gn_tensor& dst = forward ? this->step.dst : this->step.diff_dst;
+    src_ = pixels(src) * src.channels, dst_ = pixels(dst) * dst.channels;
+    src.offset = 0, dst.offset = aligned(src_) * int64_t(sizeof(float));
+    this->step.weights.offset = 0;
+    if (step.bias.offset >= 0) this->step.bias.offset = aligned(step.weights.size);
+    parameters_ = aligned(step.weights.size) + std::max<int64_t>(step.bias.size, 0);
+    bindings.arenas[GN_ACTIVATIONS] = arena_.at_least((aligned(src_) + dst_) * int64_t(sizeof(float)));
+    bindings.parameters = static_cast<float*>(weights_.at_least(parameters_ * int64_t(sizeof(float))));
+    bindings.weights = bindings.parameters;
+    bindings.gradients = static_cast<float*>(gradients_.at_least(parameters_ * int64_t(sizeof(float))));
+  }
+
+  void make_room(int64_t scratch) { bindings.scratch = scratch_.at_least(std::max<int64_t>(scratch, 256)); }
+  /** Everything as before the first run. */
+  void reset() const {
+    float* const arena = static_cast<float*>(bindings.arenas[GN_ACTIVATIONS]);
+    const bool forward = step.direction == GN_FORWARD;
+    fill_noise(device_, arena, src_, forward ? kSeed + 1 : kSeed);
+    fill_noise(device_, arena + aligned(src_), dst_, forward ? kSeed : kSeed + 1);
+    fill_noise(device_, bindings.parameters, parameters_, kSeed + 2);
+    fill_noise(device_, bindings.gradients, parameters_, kSeed);
+  }
+
+ private:
+  static int64_t aligned(int64_t floats) { return (floats + 63) / 64 * 64; }
+  gn_device& device_;
+  Memory arena_, weights_, gradients_, scratch_;
+  int64_t src_, dst_, parameters_;  // floats
+
+ public:
+  gn_step step;
+  gn_bindings bindings{};
+};
+
+class Stopwatch {
+ public:
+  explicit Stopwatch(cudaStream_t stream) : stream_(stream) {
+    for (cudaEvent_t* event : {&start_, &end_})
+      check(cudaEventCreateWithFlags(event, cudaEventDefault), "making an event");
+  }
+  ~Stopwatch() {
+    for (cudaEvent_t event : {start_, end_})
+      if (event) cudaEventDestroy(event);
+  }
+  Stopwatch(const Stopwatch&) = delete;
+
+  /** Milliseconds. */
+  template <class Body>
+  float time(const Body& body) {
+    check(cudaEventRecord(start_, stream_), "starting a clock");
+    body();
+    check(cudaEventRecord(end_, stream_), "stopping a clock");
+    check(cudaEventSynchronize(end_), "waiting for a clock");
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, start_, end_), "reading a clock");
+    return milliseconds;
+  }
+
+ private:
+  cudaStream_t stream_;
+  cudaEvent_t start_ = nullptr, end_ = nullptr;
+};
+
+struct Found {
+  std::string name;  // empty: none was right
+  float milliseconds = 0;
+  std::string wrong;  // those that were not, "; " between
+};
+
+Found try_all(gn_device& device, const gn_step& step, const TuningCandidates& candidates) {
+  Found best;
+  Trial trial(device, step);
+  Stopwatch watch(device.stream);
+  for (const Candidate& candidate : candidates.first(trial.step, kMost)) {
+    trial.make_room(candidate.kernel->scratch_bytes);
+    trial.reset();
+    candidate.kernel->run(trial.bindings);
+    const double error = convolution_error(device, trial.step, trial.bindings, kSeed, kTolerance);
+    if (!(error <= 1)) {
+      best.wrong += (best.wrong.empty() ? "" : "; ") + candidate.kernel->implementation;
+      continue;
+    }
+    float fastest = 0;
+    for (int i = 0; i < kRuns; i++) {
+      const float took = watch.time([&] { candidate.kernel->run(trial.bindings); });
+      if (i == 0 || took < fastest) fastest = took;
+    }
+    if (best.name.empty() || fastest < best.milliseconds) best.name = candidate.name, best.milliseconds = fastest;
+  }
+  return best;
+}
+
+std::string key_of(const gn_device& device, const gn_step& step) {
+  const gn_attributes& a = step.attributes;
+  const bool data = step.direction == GN_BACKWARD_DATA;
+  const gn_tensor& src = data ? step.diff_src : step.src;
+  const gn_tensor& dst = step.direction == GN_FORWARD ? step.dst : step.diff_dst;
+  static constexpr const char* kDirections[] = {"forward", "data", "weights"};
+  char text[256];
+  std::snprintf(text, sizeof text, "%s, %s %dx%dx%dx%d/%d to %dx%dx%d/%d, %dx%d stride %d %d pad %d %d by %d %d%s%s",
+                kDirections[step.direction], step.op == GN_LINEAR ? "linear" : "conv", src.n, src.h, src.w, src.span,
+                src.channels, dst.h, dst.w, dst.span, dst.channels, a.kernel_h, a.kernel_w, a.stride_h, a.stride_w,
+                a.pad_h, a.pad_w, a.dilation_h, a.dilation_w, step.bias.offset >= 0 ? ", bias" : "",
+                a.relu ? ", relu" : "");
+  return device.identity + ": " + text;
+}
+
+/** The remembered text: the name, then ", " and what there is to tell. */
+std::string name_in(const std::string& value) { return value.substr(0, value.find(',')); }
+
+}  // namespace
+
+Kernel tuned(gn_device& device, const gn_step& step, const TuningCandidates& candidates) {
+  if (step.attributes.groups > 1) return nullptr;
+  const std::string key = key_of(device, step);
+  TuningCache& cache = TuningCache::instance();
+  const std::lock_guard lock(cache.mutex());
+  std::optional<std::string> value = cache.find(key);
+  Kernel kernel = value ? candidates.named(step, name_in(*value)) : nullptr;
+  const char* how = ", remembered";
+  if (!kernel) {
+    how = ", timed";
+    try {
+      const Found found = try_all(device, step, candidates);
+      char text[64];
+      std::snprintf(text, sizeof text, ", %.4g ms", double(found.milliseconds));
+      value = found.name + text + (found.wrong.empty() ? "" : ", wrong: " + found.wrong);
+      kernel = found.name.empty() ? nullptr : candidates.named(step, found.name);
+    } catch (const Failure& failure) {
+      if (failure.code != Code::OUT_OF_MEMORY) throw;
+    }
+    if (!kernel) return nullptr;
+    cache.remember(key, *value);
+  }
+  kernel->implementation += how + value->substr(name_in(*value).size());
+  return kernel;
+}
+
+}  // namespace googlenet::cuda

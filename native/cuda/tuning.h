@@ -1,0 +1,30 @@
+// Which of several candidates for a convolution is taken: each is timed once on the device, and held once against a
+// direct convolution (conv_reference.h); the fastest that is right is remembered in a file (tuning_cache.h) and taken by
+// every later run without trying again, so that a run repeated has the same bits.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cuda/device.h"
+
+namespace googlenet::cuda {
+
+struct Candidate {
+  std::string name;  // finds it again, on the same card with the same cuDNN
+  Kernel kernel;
+};
+
+class TuningCandidates {
+ public:
+  virtual ~TuningCandidates() = default;
+  /** The most promising ones. */
+  virtual std::vector<Candidate> first(const gn_step& step, int most) const = 0;
+  /** Null when there is none of that name any more. */
+  virtual Kernel named(const gn_step& step, const std::string& name) const = 0;
+};
+
+/** Null when nothing could be tried: too little memory beside the model, or weights in groups, which the direct
+ *  convolution does not know. */
+Kernel tuned(gn_device& device, const gn_step& step, const TuningCandidates& candidates);
+
+}  // namespace googlenet::cuda
