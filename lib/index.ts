@@ -20,7 +20,7 @@ export type {
   StepOutcome,
 } from './model/model-options.js'
 export type { Summary } from './model/summary.js'
-export type { KernelInfo, LayerInfo } from './native.js'
+export type { KernelInfo, LayerInfo, Precision } from './native.js'
 export { type Average, average } from './train/average.js'
 export type { CheckpointEvent, EpochEvent, FitEvent, SkipEvent, StepEvent, WorkerEvent } from './train/events.js'
 export type { FitOptions } from './train/fit-options.js'

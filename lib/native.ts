@@ -43,11 +43,15 @@ export interface ParameterInfo {
 }
 /** A GPU; 'cuda' is 'cuda:0'. */
 export type CudaDevice = 'cuda' | `cuda:${number}`
+/** What convolutions and fully connected layers are computed in; sums, losses and parameters are f32 in any. */
+export type Precision = 'f32' | 'tf32' | 'bf16'
 export interface SessionOptions {
   layers: readonly LayerRow[]
   /** CPU threads; 0 = all that affinity and cgroup quota allow. */
   threads?: number
   device?: 'cpu' | CudaDevice
+  /** Default 'f32', the CPU's only one. */
+  precision?: Precision
   /** Dropout key. */
   seed?: number
   /** Subtracted from B, G, R of uint8 input. */

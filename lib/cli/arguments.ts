@@ -3,6 +3,8 @@
  */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Device } from '../device.js'
+import type { CreateOptions } from '../model/model-options.js'
+import { PRECISIONS } from '../precision.js'
 import type { Ui } from './ui.js'
 
 /** Options that every command takes. */
@@ -31,8 +33,16 @@ export function number(text: string): number {
 }
 
 /** Of the commands that compute. */
+export interface ComputeOptions extends GlobalOptions {
+  exact?: boolean
+  tune?: boolean
+  precision?: CreateOptions['precision']
+}
 export function exactOption(): Option {
   return new Option('--exact', 'direct convolutions only: slower, with the smallest rounding errors')
+}
+export function precisionOption(): Option {
+  return choice('--precision <name>', 'tf32 and bf16 need --device cuda (default: auto, which is f32)', PRECISIONS)
 }
 
 /** Of the commands that compute. */

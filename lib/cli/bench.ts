@@ -4,12 +4,19 @@
  */
 import { Argument, type Command } from 'commander'
 import { GoogLeNet } from '../model/model.js'
-import { choice, exactOption, type GlobalOptions, number, type Runner, tuneOption, whole } from './arguments.js'
+import {
+  type ComputeOptions,
+  choice,
+  exactOption,
+  number,
+  precisionOption,
+  type Runner,
+  tuneOption,
+  whole,
+} from './arguments.js'
 import { table, type Ui } from './ui.js'
 
-interface Options extends GlobalOptions {
-  exact?: boolean
-  tune?: boolean
+interface Options extends ComputeOptions {
   batch: number
   steps: number
   inputSize: number
@@ -32,15 +39,17 @@ export function addBench(program: Command, run: Runner): void {
     .addOption(choice('--block <kind>', 'Inception module', ['reduced', 'naive']).default('reduced'))
     .addOption(exactOption())
     .addOption(tuneOption())
+    .addOption(precisionOption())
     .action((what: string, _options, command: Command) => {
       return run((ui) => bench(what, command.optsWithGlobals<Options>(), ui))
     })
 }
 
 async function bench(what: string, options: Options, ui: Ui): Promise<void> {
-  const { batch, steps, inputSize, width, block, device, threads, exact, tune } = options
+  const { batch, steps, inputSize, width, block, device, precision, threads, exact, tune } = options
   const auxiliary = what !== 'predict'
-  await using model = await GoogLeNet.create({ inputSize, width, block, device, threads, exact, tune, auxiliary })
+  const engine = { device, precision, threads, exact, tune }
+  await using model = await GoogLeNet.create({ ...engine, inputSize, width, block, auxiliary })
   if (what === 'layers') return await layers(model, batch, ui)
 
   const images = new Float32Array(batch * 3 * inputSize * inputSize).map((_, i) => ((i * 2654435761) % 256) - 128)
@@ -68,13 +77,14 @@ async function bench(what: string, options: Options, ui: Ui): Promise<void> {
     stepMs: { p50: at(0.5), p95: at(0.95) },
     peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
     device: model.device,
+    precision: model.precision,
     threads: model.threads,
     batch,
   }
   ui.result(
     result,
     `${result.imagesPerSecond.toFixed(1)} images/s, step ${at(0.5).toFixed(1)} ms (p95 ${at(0.95).toFixed(1)}), ` +
-      `peak ${result.peakRssMb} MB, batch ${batch}, ${model.threads} threads on ${model.device}`,
+      `peak ${result.peakRssMb} MB, batch ${batch}, ${model.threads} threads on ${model.device} in ${model.precision}`,
   )
 }
 
@@ -86,7 +96,7 @@ async function layers(model: GoogLeNet, batch: number, ui: Ui): Promise<void> {
     return [name, direction, implementation, milliseconds.toFixed(3).padStart(9), rate.padStart(8)]
   })
   ui.result(
-    { device: model.device, threads: model.threads, batch, milliseconds, kernels },
+    { device: model.device, precision: model.precision, threads: model.threads, batch, milliseconds, kernels },
     table([['layer', 'direction', 'implementation', '       ms', ' GFLOP/s'], ...rows]),
   )
 }

@@ -4,12 +4,19 @@ import { ImageFolder } from '../data/dataset.js'
 import type { Crops } from '../model/crops.js'
 import { evaluate } from '../model/evaluate.js'
 import { GoogLeNet } from '../model/model.js'
-import { choice, collect, exactOption, type GlobalOptions, type Runner, requireFlags, tuneOption } from './arguments.js'
+import {
+  type ComputeOptions,
+  choice,
+  collect,
+  exactOption,
+  precisionOption,
+  type Runner,
+  requireFlags,
+  tuneOption,
+} from './arguments.js'
 import { percent, type Ui } from './ui.js'
 
-interface Options extends GlobalOptions {
-  exact?: boolean
-  tune?: boolean
+interface Options extends ComputeOptions {
   weights: string[]
   data: string
   labels?: string
@@ -30,6 +37,7 @@ export function addEval(program: Command, run: Runner): void {
     .option('--strict', 'an image that cannot be decoded is an error')
     .addOption(exactOption())
     .addOption(tuneOption())
+    .addOption(precisionOption())
     .action((_options, command: Command) => {
       requireFlags(command, 'weights', 'data')
       return run((ui) => evaluation(command.optsWithGlobals<Options>(), ui))
@@ -37,13 +45,13 @@ export function addEval(program: Command, run: Runner): void {
 }
 
 async function evaluation(options: Options, ui: Ui): Promise<void> {
-  const { weights, device, threads, exact, tune, labels, resize, strict } = options
+  const { weights, device, precision, threads, exact, tune, labels, resize, strict } = options
   const { signal } = ui
   const models: GoogLeNet[] = []
   const progress = { stop() {} }
   try {
     for (const file of weights)
-      models.push(await GoogLeNet.load(file, { device, threads, exact, tune, auxiliary: false, signal }))
+      models.push(await GoogLeNet.load(file, { device, precision, threads, exact, tune, auxiliary: false, signal }))
     const names = models[0]!.labels
     const data = labels
       ? await ImageFolder.labelled(options.data, labels, { signal })

@@ -2,12 +2,19 @@
 import type { Command } from 'commander'
 import { readLabels } from '../model/labels.js'
 import { GoogLeNet } from '../model/model.js'
-import { choice, exactOption, type GlobalOptions, type Runner, requireFlags, tuneOption, whole } from './arguments.js'
+import {
+  type ComputeOptions,
+  choice,
+  exactOption,
+  precisionOption,
+  type Runner,
+  requireFlags,
+  tuneOption,
+  whole,
+} from './arguments.js'
 import { percent, table, type Ui } from './ui.js'
 
-interface Options extends GlobalOptions {
-  exact?: boolean
-  tune?: boolean
+interface Options extends ComputeOptions {
   weights: string
   labels?: string
   top: number
@@ -25,6 +32,7 @@ export function addPredict(program: Command, run: Runner): void {
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']).default('warp'))
     .addOption(exactOption())
     .addOption(tuneOption())
+    .addOption(precisionOption())
     .action((images: string[], _options, command: Command) => {
       requireFlags(command, 'weights')
       return run((ui) => predict(images, command.optsWithGlobals<Options>(), ui))
@@ -32,10 +40,11 @@ export function addPredict(program: Command, run: Runner): void {
 }
 
 async function predict(images: string[], options: Options, ui: Ui): Promise<void> {
-  const { weights, device, threads, exact, tune, top, resize } = options
+  const { weights, device, precision, threads, exact, tune, top, resize } = options
   const { signal } = ui
   const labels = options.labels ? await readLabels(options.labels) : undefined
-  await using model = await GoogLeNet.load(weights, { device, threads, exact, tune, auxiliary: false, labels, signal })
+  const engine = { device, precision, threads, exact, tune }
+  await using model = await GoogLeNet.load(weights, { ...engine, auxiliary: false, labels, signal })
   const guesses = await model.predict(images, { top, resize, signal })
   const predictions = images.map((image, index) => ({ image, top: guesses[index]! }))
   const text = predictions.map(({ image, top }) => {

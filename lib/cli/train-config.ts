@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { GoogLeNetError } from '../errors.js'
 import { checkKnown, invalid } from '../options.js'
+import { PRECISIONS } from '../precision.js'
 import { type Average, average } from '../train/average.js'
 import { adagrad, nesterov, type Optimizer, rmsprop, sgd } from '../train/optimizer.js'
 import { type Schedule, schedules } from '../train/schedule.js'
@@ -58,6 +59,7 @@ const schema = z.object({
   block: z.enum(['reduced', 'naive']).optional(),
   device: z.string().optional(),
   threads: positive.optional(),
+  precision: z.enum(PRECISIONS).optional(),
   exact: z.boolean().default(false),
   tune: z.boolean().default(false),
   seed: count.default(1),

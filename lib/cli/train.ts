@@ -9,7 +9,7 @@ import type { Device } from '../device.js'
 import { GoogLeNetError } from '../errors.js'
 import { GoogLeNet } from '../model/model.js'
 import { lastCheckpoint } from '../train/run-folder.js'
-import { choice, collect, exactOption, number, type Runner, tuneOption, whole } from './arguments.js'
+import { choice, collect, exactOption, number, precisionOption, type Runner, tuneOption, whole } from './arguments.js'
 import {
   AUGMENTATIONS,
   AVERAGES,
@@ -71,6 +71,7 @@ export function addTrain(program: Command, run: Runner): void {
     .addOption(choice('--block <kind>', 'Inception module (default: reduced)', ['reduced', 'naive']))
     .addOption(exactOption())
     .addOption(tuneOption())
+    .addOption(precisionOption())
     .option('--strict', 'an image that cannot be decoded is an error')
     .option('--resume <dir>', 'go on with a run, bit for bit')
     .option('--config <file>', 'options as JSON; flags win')
@@ -89,7 +90,7 @@ async function train(flags: TrainFlags, ui: Ui): Promise<void> {
   await using model = await openModel(config, data, resume, signal)
   ui.note(
     `${data.length} images of ${data.classes.length} classes` +
-      `${validation ? `, ${validation.length} for validation` : ''}; ${model.threads} threads on ${model.device}`,
+      `${validation ? `, ${validation.length} for validation` : ''}; ${model.threads} threads on ${model.device} in ${model.precision}`,
   )
   const lr = config.lr ?? (config.weights ? FINE_TUNING_RATE : RATE)
   const { epochs, batch: batchSize, augment, freeze, strict, out, seed } = config
@@ -131,8 +132,8 @@ async function refuseExistingRun(out: string): Promise<void> {
 }
 
 async function openModel(config: TrainConfig, data: ImageFolder, resume: string | undefined, signal: AbortSignal) {
-  const { threads, exact, tune, inputSize, width, block, seed, weights } = config
-  const common = { device: config.device as Device | undefined, threads, exact, tune }
+  const { threads, precision, exact, tune, inputSize, width, block, seed, weights } = config
+  const common = { device: config.device as Device | undefined, threads, precision, exact, tune }
   if (resume) return GoogLeNet.load(lastCheckpoint(resume), { ...common, signal })
   const options = { ...common, inputSize, width, block, seed, classes: data.classes.length, labels: data.classes }
   return weights ? GoogLeNet.load(weights, { ...options, auxiliary: true, signal }) : GoogLeNet.create(options)

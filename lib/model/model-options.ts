@@ -2,6 +2,7 @@
  * What a model is created with and what its calls take and return; the checks and defaults of creation.
  */
 import type { Device } from '../device.js'
+import type { Precision } from '../native.js'
 import { checkBoolean, checkInteger, checkKnown, checkNumber, checkOneOf } from '../options.js'
 import type { Optimizer } from '../train/optimizer.js'
 import type { NetworkOptions } from './googlenet.js'
@@ -9,8 +10,13 @@ import type { NetworkOptions } from './googlenet.js'
 export interface CreateOptions extends NetworkOptions {
   /** Default 'auto', the processor: see `deviceReason`. 'cuda' throws when there is none, with what is missing. */
   device?: Device
-  /** Default 'f32', the only one the processor computes in. */
-  precision?: 'f32' | 'bf16'
+  /**
+   * What convolutions and fully connected layers are computed in; sums, losses, weights, momentum and files are f32 in
+   * any of them. Default 'auto': f32, on CUDA too until a GPU has shown that another is faster and good enough. 'tf32'
+   * and 'bf16' need CUDA and a GPU of compute capability 8.0 (Ampere) or newer: 'tf32' rounds the factors to 10 bits of
+   * mantissa, 'bf16' keeps activations and their gradients in 8 bits of mantissa and half the memory.
+   */
+  precision?: 'auto' | Precision
   /** Default: all that affinity and cgroup quota allow. */
   threads?: number
   /**

@@ -6,7 +6,7 @@
 import { IMAGENET_MEAN } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
 import { chooseDevice } from '../device.js'
-import { fromNative, GoogLeNetError } from '../errors.js'
+import { fromNative } from '../errors.js'
 import { cancellable, DisposeGuard } from '../lifetime.js'
 import {
   type AverageOptions,
@@ -17,8 +17,10 @@ import {
   type NativeTensor,
   native,
   type ParameterSet,
+  type Precision,
 } from '../native.js'
-import { checkBoolean, checkInteger, checkKnown, checkNumber, checkOneOf, invalid } from '../options.js'
+import { checkBoolean, checkInteger, checkKnown, checkNumber, invalid } from '../options.js'
+import { choosePrecision } from '../precision.js'
 import type { FitEvent } from '../train/events.js'
 import type { Evaluation } from '../train/metrics.js'
 import { topClasses } from '../train/metrics.js'
@@ -60,6 +62,8 @@ export class GoogLeNet {
   readonly options: Readonly<ModelOptions>
   readonly device: 'cpu' | CudaDevice
   readonly deviceReason: string
+  readonly precision: Precision
+  readonly precisionReason: string
   readonly threads: number
   /** Names of the classes, empty when they have none. */
   readonly labels: readonly string[]
@@ -72,15 +76,10 @@ export class GoogLeNet {
   private constructor(given: CreateOptions) {
     checkKnown('GoogLeNet', given, CREATE_KEYS)
     const { device, deviceReason } = chooseDevice(given.device)
-    if (checkOneOf('precision', given.precision ?? 'f32', ['f32', 'bf16']) === 'bf16') {
-      throw new GoogLeNetError(
-        'GOOGLENET_ERR_UNSUPPORTED',
-        `precision 'bf16' is not supported on device '${device}' by this version: use 'f32'`,
-      )
-    }
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
     const { exact = false, capture = true, tune = false } = given
     for (const [name, value] of Object.entries({ exact, capture, tune })) checkBoolean(name, value)
+    const { precision, precisionReason } = choosePrecision(given.precision, device, exact)
     this.options = resolveOptions(given)
     const { classes } = this.options
     this.labels = [...(given.labels ?? [])]
@@ -90,13 +89,15 @@ export class GoogLeNet {
     const layers = googlenet(this.options)
     try {
       const { seed } = this.options
-      const engine = { threads, device, exact, capture, tune }
+      const engine = { threads, device, precision, exact, capture, tune }
       this.#session = new (native().Session)({ layers, ...engine, seed, mean: IMAGENET_MEAN })
     } catch (error) {
       throw fromNative(error)
     }
     this.device = device
     this.deviceReason = deviceReason
+    this.precision = precision
+    this.precisionReason = precisionReason
     this.threads = this.#session.threads
     this.#guard = new DisposeGuard('model', async () => {
       await Promise.all([...this.#workers].map((worker) => worker.dispose()))

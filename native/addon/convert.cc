@@ -127,6 +127,13 @@ std::vector<Row> to_rows(const Napi::Value& layers) {
   return rows;
 }
 
+static gn_precision precision_named(const std::string& name) {
+  if (name == "f32") return GN_PRECISION_F32;
+  if (name == "tf32") return GN_PRECISION_TF32;
+  if (name == "bf16") return GN_PRECISION_BF16;
+  throw Failure(Code::INVALID_ARGUMENT, "there is no precision '" + name + "', only f32, tf32 and bf16");
+}
+
 Executor::Options to_executor_options(const Napi::Object& object) {
   Executor::Options options;
   const double threads = number(object, "threads", 0);
@@ -140,6 +147,8 @@ Executor::Options to_executor_options(const Napi::Object& object) {
   options.capture = flag(object, "capture", true);
   if (const Napi::Value device = object.Get("device"); !device.IsUndefined())
     options.device = to_string(device, "device");
+  if (const Napi::Value precision = object.Get("precision"); !precision.IsUndefined())
+    options.precision = precision_named(to_string(precision, "precision"));
   if (const Napi::Value mean = object.Get("mean"); mean.IsArray())
     for (uint32_t i = 0; i < 3; i++) options.mean[i] = mean.As<Napi::Array>().Get(i).ToNumber().FloatValue();
   return options;

@@ -3,9 +3,9 @@
 // Plain data only: no C++ object and no exception crosses it, so that a backend can be a shared library.
 //
 // Layout. A buffer holds `channels` physical channels, a multiple of the device's `block` (zero-filled padding
-// included), f32, in the order that the device names (gn_order). A gn_tensor is a view of the channels
-// [channel, channel + span) of such a buffer; both are multiples of block. Whoever writes a view writes all of its
-// span: padding channels always hold exactly 0. Parameters are f32 in the parameter arena; padding holds 0.
+// included), in the order that the device names (gn_order), of one element type (gn_type). A gn_tensor is a view of the
+// channels [channel, channel + span) of such a buffer; both are multiples of block. Whoever writes a view writes all of
+// its span: padding channels always hold exactly 0. Parameters are f32 in the parameter arena; padding holds 0.
 //
 // Memory that `allocate` gave is the device's: the engine computes addresses in it and reads and writes it through
 // `upload` and `download` alone. What a device is asked to do happens in the order of the calls; it may happen later
@@ -31,10 +31,25 @@ typedef enum gn_order {
   GN_CHANNELS_LAST  // [n][h][w][channels]; weights (O span, kh, kw, I span). Nothing is planar
 } gn_order;
 
-/** A run-time property of the device: its processor decides. */
+/** What an element is. Whatever it is, arithmetic is f32 between reading and writing it. */
+typedef enum gn_type {
+  GN_F32 = 0,
+  GN_BF16  // the upper half of an f32, rounded to nearest even
+} gn_type;
+static inline int64_t gn_bytes_of(gn_type type) { return type == GN_BF16 ? 2 : 4; }
+
+/** How a device computes convolutions and fully connected layers; sums are f32 in any case. */
+typedef enum gn_precision {
+  GN_PRECISION_F32 = 0,
+  GN_PRECISION_TF32,  // f32 whose factors are rounded to 10 bits of mantissa
+  GN_PRECISION_BF16   // values, their gradients and the weights that are multiplied are bf16; parameters stay f32
+} gn_precision;
+
+/** Run-time properties of the device: its processor and its precision decide. */
 typedef struct gn_geometry {
   gn_order order;
   int32_t block;
+  gn_type type;  // of values, their gradients and gn_bindings.weights; probabilities and what only they read stay f32
 } gn_geometry;
 
 typedef enum gn_arena {
@@ -45,6 +60,7 @@ typedef enum gn_arena {
 
 typedef struct gn_tensor {
   gn_arena arena;
+  gn_type type;
   int32_t planar;      // 1: [n][c][h][w] (gn_order)
   int64_t offset;      // bytes from the arena's start to the buffer's start
   int32_t n, c, h, w;  // c: logical channels
@@ -111,6 +127,7 @@ typedef struct gn_step {
 typedef struct gn_bindings {
   void* arenas[GN_ARENAS];
   float* parameters;
+  const void* weights;  // the parameters in the geometry's type, at the same places: themselves, or what convert() made
   float* gradients;
   void* scratch;          // at least the largest scratch_bytes of the kernels
   const int32_t* labels;  // (N)
@@ -194,6 +211,7 @@ typedef struct gn_device_options {
   int32_t exact;    // CPU: 1 = direct convolutions only, the smallest rounding errors
   int32_t index;    // GPUs, from 0
   int32_t tune;     // GPUs: 1 = time the engines of every convolution once and take the fastest
+  gn_precision precision;
 } gn_device_options;
 
 typedef struct gn_backend {
@@ -223,6 +241,8 @@ typedef struct gn_backend {
   gn_status (*update)(gn_device* device, const gn_update* update);
   /** dst = keep * dst + scale * src, over count floats; keep = 0 overwrites (dst is not read). */
   gn_status (*scale_add)(gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale);
+  /** to = from, count elements of the geometry's type; NULL where that is always f32. */
+  gn_status (*convert)(gn_device* device, void* to, const float* from, int64_t count);
   /** Bytes of weight copies that the device's kernels hold. */
   int64_t (*kernel_bytes)(const gn_device* device);
   /** sum of squares of count floats in f64, in an order that does not depend on the number of threads. */

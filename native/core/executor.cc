@@ -17,6 +17,7 @@ static std::shared_ptr<Device> open_device(const Executor::Options& options) {
   gn_device_options device{};
   device.threads = options.threads, device.alone = options.alone, device.exact = options.exact;
   device.tune = options.tune;
+  device.precision = options.precision;
   return std::make_shared<Device>(options.device, device);
 }
 
@@ -149,8 +150,20 @@ void Executor::load(Program& program, const RunRequest& request) {
   bindings_.variable = nullptr;
 }
 
+const void* Executor::weights() {
+  const gn_type type = backend_.geometry(device_).type;
+  const float* const parameters = store_->weights().floats();
+  if (type == GN_F32) return parameters;
+  const int64_t floats = layout_->parameter_floats;
+  converted_.grow(backend_, device_, std::max<int64_t>(floats, 1) * gn_bytes_of(type));
+  if (converted_version_ != store_->contents()) check(backend_.convert(device_, converted_.data(), parameters, floats));
+  converted_version_ = store_->contents();
+  return converted_.data();
+}
+
 void Executor::sync(Program& program) {
   bindings_.version = store_->contents();
+  bindings_.weights = weights();
   if (program.version == bindings_.version) return;
   for (gn_kernel* kernel : program.kernels) check(backend_.sync(device_, kernel, &bindings_));
   program.version = bindings_.version;

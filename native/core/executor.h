@@ -80,6 +80,7 @@ class Executor {
     float mean[3] = {104, 117, 123};  // B, G, R
     bool keep_all = false;
     bool exact = false;
+    gn_precision precision = GN_PRECISION_F32;
     bool tune = false;    // time what a device has several ways for
     bool capture = true;  // record what is done again, where the device can
   };
@@ -128,6 +129,8 @@ class Executor {
   double total_of(const std::vector<Loss>& losses, const Program& program, const RunRequest& request) const;
   static void check_norm(const StepResult& result, const RunRequest& request);
   void sync(Program& program);
+  /** The parameters in the device's type, as its kernels read them. */
+  const void* weights();
   std::vector<Loss> losses(const Program& program, gn_verdict* verdict = nullptr) const;
   int parameter_named(const std::string& name) const;
   DeviceMemory& arena_of(ParameterSet set);
@@ -143,6 +146,8 @@ class Executor {
   DeviceMemory gradients_, arena_, scratch_;
   DeviceMemory labels_, results_;                 // gn_bindings; results_ begins with a gn_verdict
   DeviceMemory variables_;                        // gn_recorder
+  DeviceMemory converted_;                        // gn_bindings.weights, where they are not the parameters themselves
+  uint64_t converted_version_ = 0;                // LocalStore::contents
   std::list<std::unique_ptr<Program>> programs_;  // most recently used first
   gn_bindings bindings_{};
 };

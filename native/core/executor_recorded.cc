@@ -23,6 +23,7 @@ int64_t number(const void* address) { return int64_t(reinterpret_cast<intptr_t>(
 std::vector<int64_t> key_of(const gn_bindings& b, const std::vector<gn_update>& updates) {
   std::vector<int64_t> key = {number(b.arenas[GN_ACTIVATIONS]),
                               number(b.parameters),
+                              number(b.weights),
                               number(b.gradients),
                               number(b.scratch),
                               number(b.labels),

@@ -26,6 +26,7 @@ Layout::Layout(const Graph& graph, const gn_geometry& geometry)
   place_concats();
   place_merged();
   place_rest();
+  choose_types();
   layout_parameters();
 }
 
@@ -155,6 +156,26 @@ void Layout::place_rest() {
     }
   }
   units = std::move(ordered);
+}
+
+// Probabilities are f32 in any precision, and so are the sums that they are made of: rounding a logit of 20 to bf16 would
+// change its probability by 4 %. Their gradients are small numbers like all others.
+void Layout::choose_types() {
+  for (Buffer& buffer : buffers) buffer.type = buffer.gradient_type = geometry_.type;
+  const auto probabilities = [&](int node) {
+    const gn_op op = graph_.nodes[node].row.op;
+    return op == GN_SOFTMAX || op == GN_LOSS;
+  };
+  std::vector<int> blobs(buffers.size());
+  for (const Place& place : places) blobs[place.buffer]++;
+  for (size_t i = 0; i < graph_.nodes.size(); i++) {
+    const Node& node = graph_.nodes[i];
+    const auto& readers = graph_.readers(int(i));
+    const bool sums = (node.row.op == GN_CONV || node.row.op == GN_LINEAR) && !node.row.attributes.relu &&
+                      !readers.empty() && std::all_of(readers.begin(), readers.end(), probabilities);
+    if (blobs[places[i].buffer] == 1 && (sums || (probabilities(int(i)) && readers.empty())))
+      buffers[places[i].buffer].type = GN_F32;
+  }
 }
 
 // All weights, then all biases: two ranges with one rate and decay each. Members of a unit lie side by side.

@@ -19,6 +19,7 @@ struct Place {
 struct Buffer {
   int channels = 0, h = 0, w = 0;
   bool planar = false;
+  gn_type type = GN_F32, gradient_type = GN_F32;  // of its values, of their gradients
 };
 /** A parameter in the flat arenas: O span rows of I span columns and kh·kw inner floats; a bias has 1 x 1 of them. */
 struct PhysicalParameter {
@@ -53,6 +54,7 @@ class Layout {
   void place_concats();
   void place_merged();
   void place_rest();
+  void choose_types();
   void place(int node, int buffer, int channel);
   void layout_parameters();
 

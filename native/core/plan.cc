@@ -44,6 +44,7 @@ gn_tensor Plan::view(const std::vector<int>& unit, const std::vector<int>& stora
   gn_tensor t{};
   if (storage[first.buffer] < 0) return t;
   t.arena = GN_ACTIVATIONS;
+  t.type = &storage == &values_ ? buffer.type : buffer.gradient_type;
   t.planar = buffer.planar;
   t.offset = packed_ ? storage_[storage[first.buffer]].offset : storage[first.buffer];
   t.n = request.batch, t.h = buffer.h, t.w = buffer.w;
@@ -52,6 +53,10 @@ gn_tensor Plan::view(const std::vector<int>& unit, const std::vector<int>& stora
   for (const int member : unit) t.span += layout_.places[member].span;
   t.c = unit.size() > 1 ? t.span : node.shape.c;
   return t;
+}
+
+int64_t Plan::bytes_of(const Buffer& buffer, gn_type type) const {
+  return int64_t(request.batch) * buffer.channels * buffer.h * buffer.w * gn_bytes_of(type);
 }
 
 gn_tensor Plan::value(int node) const { return view({node}, values_); }
@@ -105,9 +110,7 @@ void Plan::plan_forward() {
     if (!Graph::active(node, request.training)) continue;
     const Place& place = layout_.places[unit.front()];
     const Buffer& buffer = layout_.buffers[place.buffer];
-    if (values_[place.buffer] < 0)
-      values_[place.buffer] =
-          new_storage(int64_t(request.batch) * buffer.channels * buffer.h * buffer.w * int64_t(sizeof(float)));
+    if (values_[place.buffer] < 0) values_[place.buffer] = new_storage(bytes_of(buffer, buffer.type));
     if (node.row.op == GN_INPUT) touch(value(unit.front()), 0);
     if (node.row.op == GN_INPUT || node.row.op == GN_CONCAT) continue;
     if (node.row.op == GN_DROPOUT && layout_.in_place(unit.front()) && !request.training) continue;

@@ -53,6 +53,7 @@ class Plan {
   bool wants_mask(int node) const;
   gn_step make_step(gn_op op, gn_direction direction, const std::vector<int>& unit);
   gn_tensor view(const std::vector<int>& unit, const std::vector<int>& storage) const;
+  int64_t bytes_of(const Buffer& buffer, gn_type type) const;
   gn_tensor gradient_view(const std::vector<int>& unit);
   int new_storage(int64_t bytes);
   void record(std::vector<gn_step>& steps, const gn_step& step);

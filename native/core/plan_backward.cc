@@ -38,9 +38,7 @@ void Plan::find_gradients() {
 gn_tensor Plan::gradient_view(const std::vector<int>& unit) {
   const Place& place = layout_.places[unit.front()];
   const Buffer& buffer = layout_.buffers[place.buffer];
-  if (gradients_[place.buffer] < 0)
-    gradients_[place.buffer] =
-        new_storage(int64_t(request.batch) * buffer.channels * buffer.h * buffer.w * int64_t(sizeof(float)));
+  if (gradients_[place.buffer] < 0) gradients_[place.buffer] = new_storage(bytes_of(buffer, buffer.gradient_type));
   return view(unit, gradients_);
 }
 
@@ -101,7 +99,7 @@ void Plan::complete(int node) {
     if (begun && !op.accumulates) {
       gn_tensor spare = whole;
       spare.channel = 0, spare.channels = whole.span;
-      spare.offset = new_storage(int64_t(whole.n) * whole.span * whole.h * whole.w * int64_t(sizeof(float)));
+      spare.offset = new_storage(int64_t(whole.n) * whole.span * whole.h * whole.w * gn_bytes_of(whole.type));
       backward_data(overwriting[i], node, false, spare, false);
       gn_step sum = make_step(GN_SUM, GN_BACKWARD_DATA, {node});
       sum.diff_src = whole;

@@ -33,6 +33,8 @@ const char* libraries() {
 
 gn_status open(const gn_device_options* options, gn_device** device) {
   return safely([&] {
+    if (options->precision != GN_PRECISION_F32)
+      throw Failure(Code::UNSUPPORTED, "the processor computes in f32 alone: tf32 and bf16 are not built for it yet");
     auto made = std::make_unique<gn_device>();
     const int cores = available_cores();
     const int threads = options->threads > 0 ? options->threads : cores;
@@ -48,7 +50,7 @@ gn_status open(const gn_device_options* options, gn_device** device) {
 }
 
 void close(gn_device* device) { delete device; }
-gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block}; }
+gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block, GN_F32}; }
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 // Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.
@@ -134,6 +136,7 @@ const gn_backend kBackend{
     [](gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale) {
       return safely([&] { scale_add(*device, dst, src, count, keep, scale); });
     },
+    nullptr,  // f32 alone
     kernel_bytes,
     [](gn_device* device, const float* values, int64_t count, double* result) {
       return safely([&] { *result = square_sum(*device, values, count); });

@@ -5,6 +5,9 @@
 //   packed  slices are copied to dense scratch and back, the rest in the same pass.
 // A plan on slices that wants more workspace than kInPlace copies them itself, and is refused. With device.tune all ways
 // and engines are candidates, those that copy too, and the fastest is taken (tuning.h).
+//
+// In bf16 a graph may end in f32 and a lone convolution may not, so its result passes through scratch. The gradients of
+// weights would be rounded there: before that comes a fourth way, packed-fused, the whole graph on dense copies.
 #include <cstdio>
 
 #include "backend/scratch.h"
@@ -15,14 +18,18 @@
 namespace googlenet::cuda {
 namespace {
 
-enum class Way { fused, plain, packed };
-constexpr const char* kWays[] = {"fused", "plain", "packed"};
+struct Way {
+  const char* name;
+  bool graph, packed;
+};
+constexpr Way kFused{"fused", true, false}, kPlain{"plain", false, false}, kPacked{"packed", false, true},
+    kPackedFused{"packed-fused", true, true};
 
-constexpr int64_t kInPlace = 64 << 10, kPacked = 256 << 20;  // bytes of workspace
+constexpr int64_t kInPlace = 64 << 10, kCopying = 256 << 20;  // bytes of workspace
 
-Tensor tensor_of(const gn_tensor& t, bool packed) {
-  const int64_t pitch = packed ? t.span : t.channels;
-  return {{t.n, t.span, t.h, t.w}, {t.h * t.w * pitch, 1, t.w * pitch, pitch}};
+Tensor tensor_of(const gn_tensor& t, const Way& way, gn_type type) {
+  const int64_t pitch = way.packed ? t.span : t.channels;
+  return {{t.n, t.span, t.h, t.w}, {t.h * t.w * pitch, 1, t.w * pitch, pitch}, way.graph ? t.type : type};
 }
 bool is_slice(const gn_tensor& t) { return t.span != t.channels; }
 
@@ -30,92 +37,118 @@ bool is_slice(const gn_tensor& t) { return t.span != t.channels; }
 const gn_tensor& source(const gn_step& s) { return s.direction == GN_BACKWARD_DATA ? s.diff_src : s.src; }
 const gn_tensor& output(const gn_step& s) { return s.direction == GN_FORWARD ? s.dst : s.diff_dst; }
 
-Convolution convolution_of(const gn_step& step, bool packed) {
+/** Of what is multiplied. */
+gn_type factors(const gn_device& device) { return device.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32; }
+
+/** A lone convolution would round the gradients of weights. */
+bool rounds_weights(const gn_device& device, const gn_step& step) {
+  return step.direction == GN_BACKWARD_WEIGHTS && factors(device) != GN_F32;
+}
+
+std::vector<Way> ways_of(const gn_device& device, const gn_step& step) {
+  if (rounds_weights(device, step)) return {kFused, kPackedFused, kPlain, kPacked};
+  return {kFused, kPlain, kPacked};
+}
+
+/** `type`: of what is multiplied. */
+Convolution convolution_of(const gn_step& step, const Way& way, gn_precision precision, gn_type type) {
   const gn_attributes& a = step.attributes;
   const gn_tensor &src = source(step), &dst = output(step);
   const bool forward = step.direction == GN_FORWARD;
   Convolution c{step.direction,
-                tensor_of(src, packed),
+                tensor_of(src, way, type),
                 {},
-                tensor_of(dst, packed),
+                tensor_of(dst, way, type),
                 {1, 1},
                 {1, 1},
                 {0, 0},
                 forward && step.bias.offset >= 0,
-                forward && a.relu};
+                forward && a.relu,
+                precision};
   int64_t h = src.h, w = src.w, columns = src.span;
   if (step.op == GN_CONV) {
     h = a.kernel_h, w = a.kernel_w;
     c.stride = {a.stride_h, a.stride_w}, c.dilation = {a.dilation_h, a.dilation_w}, c.pad = {a.pad_h, a.pad_w};
-  } else if (packed || !is_slice(src)) {  // one row of floats an image
+  } else if (way.packed || !is_slice(src)) {  // one row of floats an image
     columns *= h * w, h = w = 1;
-    c.src = {{src.n, columns, 1, 1}, {columns, 1, columns, columns}};
+    c.src = {{src.n, columns, 1, 1}, {columns, 1, columns, columns}, c.src.type};
   }
-  c.weights = {{dst.span, columns, h, w}, {columns * h * w, 1, columns * w, columns}};
+  const gn_type weights = step.direction == GN_BACKWARD_WEIGHTS && way.graph ? GN_F32 : type;
+  c.weights = {{dst.span, columns, h, w}, {columns * h * w, 1, columns * w, columns}, weights};
   return c;
 }
 
-std::unique_ptr<ConvPlan> plan_of(const gn_device& device, const gn_step& step, Way way, int64_t workspace,
+std::unique_ptr<ConvPlan> plan_of(const gn_device& device, const gn_step& step, const Way& way, int64_t workspace,
                                   int64_t from) {
-  return std::make_unique<ConvPlan>(*device.target, convolution_of(step, way == Way::packed), way == Way::fused,
-                                    workspace, from);
+  const Convolution convolution = convolution_of(step, way, device.precision, factors(device));
+  return std::make_unique<ConvPlan>(*device.target, convolution, way.graph, workspace, from);
 }
 
 /** A convolution ready to run: the plan, and the passes around it. */
 class Conv {
  public:
-  Conv(gn_device& device, const gn_step& step, Way way, std::unique_ptr<ConvPlan> plan)
+  Conv(gn_device& device, const gn_step& step, const Way& way, std::unique_ptr<ConvPlan> plan)
       : device_(device), step_(step), src_(source(step)), dst_(output(step)), plan_(std::move(plan)), way_(way) {
-    const bool packed = way_ == Way::packed;
-    if (packed && is_slice(src_)) src_at_ = scratch_.add_floats(pixels(src_) * src_.span);
-    if (packed && is_slice(dst_)) dst_at_ = scratch_.add_floats(pixels(dst_) * dst_.span);
+    if (way_.packed && is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * gn_bytes_of(type_));
+    if ((way_.packed && is_slice(dst_)) || (!way_.graph && dst_.type != type_))
+      dst_at_ = scratch_.add(pixels(dst_) * dst_.span * gn_bytes_of(type_));
+    if (!way_.graph && rounds_weights(device, step)) weights_at_ = scratch_.add(step.weights.size * gn_bytes_of(type_));
     workspace_at_ = scratch_.add(plan_->workspace());
     if (sums_bias()) bias_at_ = scratch_.add(bias_scratch(pixels(dst_), dst_.span));
   }
 
   std::string implementation() const {
-    return "cudnn:" + std::to_string(plan_->engine()) + " " + kWays[int(way_)] + ", workspace " +
-           std::to_string(plan_->workspace());
+    return "cudnn:" + std::to_string(plan_->engine()) + " " + way_.name +
+           (plan_->tensor_cores() ? ", tensor cores" : "") + ", workspace " + std::to_string(plan_->workspace());
   }
   int64_t scratch_bytes() const { return scratch_.bytes(); }
 
   void run(const gn_bindings& b) const {
-    const View src = bind(src_, b), dst = bind(dst_, b);
-    const View x = dense(src, src_at_, src_.span, b), y = dense(dst, dst_at_, dst_.span, b);
+    const Pixels src = bind(src_, b), dst = bind(dst_, b);
+    const Pixels x = dense(src, src_at_, src_.span, b), y = dense(dst, dst_at_, dst_.span, b);
     const bool forward = step_.direction == GN_FORWARD, data = step_.direction == GN_BACKWARD_DATA;
-    const bool weights = step_.direction == GN_BACKWARD_WEIGHTS;
     if (src_at_ >= 0 && !data) copy(device_, x, src, pixels(src_), src_.span);
     if (dst_at_ >= 0 && !forward) copy(device_, y, dst, pixels(dst_), dst_.span);
     const float* bias = step_.bias.offset < 0 ? nullptr : b.parameters + step_.bias.offset;
-    float* w = (weights ? b.gradients : b.parameters) + step_.weights.offset;
-    plan_->run(*device_.target, {x.data, w, y.data, bias, Scratch::floats(b, workspace_at_)});
-    if (forward && way_ != Way::fused && (bias || step_.attributes.relu || dst_at_ >= 0))
+    plan_->run(*device_.target, {x.data, weights(b), y.data, bias, Scratch::at(b, workspace_at_)});
+    if (forward && !way_.graph && (bias || step_.attributes.relu || dst_at_ >= 0))
       add_bias(device_, dst, y, bias, step_.attributes.relu, pixels(dst_), dst_.span);
     if (data && src_at_ >= 0) copy(device_, src, x, pixels(src_), src_.span);
     if (sums_bias())
       bias_gradient(device_, dst, b.gradients + step_.bias.offset, pixels(dst_), dst_.span,
                     Scratch::floats(b, bias_at_));
-    if (weights && step_.attributes.groups > 1)
-      clear_off_blocks(device_, w, int64_t(step_.attributes.kernel_h) * step_.attributes.kernel_w, src_.span, dst_.c,
-                       src_.c, step_.attributes.groups);
+    if (step_.direction == GN_BACKWARD_WEIGHTS) finish_weights(b);
   }
 
  private:
   bool sums_bias() const { return step_.direction == GN_BACKWARD_WEIGHTS && step_.bias.offset >= 0; }
-  static View dense(const View& view, int64_t at, int span, const gn_bindings& b) {
-    return at < 0 ? view : View{Scratch::floats(b, at), span};
+  void* weights(const gn_bindings& b) const {
+    if (weights_at_ >= 0) return Scratch::at(b, weights_at_);
+    if (step_.direction == GN_BACKWARD_WEIGHTS) return b.gradients + step_.weights.offset;
+    return static_cast<char*>(const_cast<void*>(b.weights)) + step_.weights.offset * gn_bytes_of(type_);
+  }
+  void finish_weights(const gn_bindings& b) const {
+    float* const w = b.gradients + step_.weights.offset;
+    if (weights_at_ >= 0) copy(device_, {w, 1, GN_F32}, {weights(b), 1, type_}, step_.weights.size, 1);
+    if (step_.attributes.groups > 1)
+      clear_off_blocks(device_, w, int64_t(step_.attributes.kernel_h) * step_.attributes.kernel_w, src_.span, dst_.c,
+                       src_.c, step_.attributes.groups);
+  }
+  Pixels dense(const Pixels& view, int64_t at, int span, const gn_bindings& b) const {
+    return at < 0 ? view : Pixels{Scratch::at(b, at), span, type_};
   }
 
   gn_device& device_;
   const gn_step step_;
   const gn_tensor src_, dst_;
+  const gn_type type_ = factors(device_);
   const std::unique_ptr<ConvPlan> plan_;
   const Way way_;
   Scratch scratch_{256};
-  int64_t src_at_ = -1, dst_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
+  int64_t src_at_ = -1, dst_at_ = -1, weights_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
 };
 
-Kernel kernel_of(gn_device& device, const gn_step& step, Way way, std::unique_ptr<ConvPlan> plan) {
+Kernel kernel_of(gn_device& device, const gn_step& step, const Way& way, std::unique_ptr<ConvPlan> plan) {
   const auto conv = std::make_shared<const Conv>(device, step, way, std::move(plan));
   Kernel kernel = own_kernel([conv](const gn_bindings& b) { conv->run(b); });
   kernel->implementation = conv->implementation();
@@ -125,8 +158,8 @@ Kernel kernel_of(gn_device& device, const gn_step& step, Way way, std::unique_pt
 
 Kernel first_that_fits(gn_device& device, const gn_step& step) {
   std::string reason;
-  for (const Way way : {Way::fused, Way::plain, Way::packed}) {
-    auto plan = plan_of(device, step, way, way == Way::packed ? kPacked : kInPlace, 0);
+  for (const Way& way : ways_of(device, step)) {
+    auto plan = plan_of(device, step, way, way.packed ? kCopying : kInPlace, 0);
     if (*plan) return kernel_of(device, step, way, std::move(plan));
     reason = plan->reason();
   }
@@ -141,14 +174,15 @@ class Candidates : public TuningCandidates {
 
   std::vector<Candidate> first(const gn_step& step, int most) const override {
     std::vector<Candidate> list;
-    for (const Way way : {Way::fused, Way::plain, Way::packed}) {
-      if (way == Way::packed && !is_slice(source(step)) && !is_slice(output(step))) continue;  // the same as plain
+    for (const Way& way : ways_of(device_, step)) {
+      if (way.packed && !is_slice(source(step)) && !is_slice(output(step))) continue;  // nothing to pack
+      if (!way.graph && rounds_weights(device_, step)) continue;                       // the last resort
       for (int64_t from = 0; int(list.size()) < most;) {
-        auto plan = plan_of(device_, step, way, kPacked, from);
+        auto plan = plan_of(device_, step, way, kCopying, from);
         if (!*plan) break;
         from = plan->number() + 1;
         char name[64];
-        std::snprintf(name, sizeof name, "%s %lld %lld", kWays[int(way)], static_cast<long long>(plan->engine()),
+        std::snprintf(name, sizeof name, "%s %lld %lld", way.name, static_cast<long long>(plan->engine()),
                       static_cast<long long>(plan->number()));
         list.push_back({name, kernel_of(device_, step, way, std::move(plan))});
       }
@@ -157,13 +191,12 @@ class Candidates : public TuningCandidates {
   }
 
   Kernel named(const gn_step& step, const std::string& name) const override {
-    for (const Way way : {Way::fused, Way::plain, Way::packed}) {
+    for (const Way& way : ways_of(device_, step)) {
       char text[16] = "";
       long long engine = 0, number = 0;
-      if (std::sscanf(name.c_str(), "%15s %lld %lld", text, &engine, &number) != 3 ||
-          kWays[int(way)] != std::string(text))
+      if (std::sscanf(name.c_str(), "%15s %lld %lld", text, &engine, &number) != 3 || way.name != std::string(text))
         continue;
-      auto plan = plan_of(device_, step, way, kPacked, number);
+      auto plan = plan_of(device_, step, way, kCopying, number);
       if (*plan && plan->engine() == engine && plan->number() == number)
         return kernel_of(device_, step, way, std::move(plan));
     }

@@ -3,15 +3,17 @@
 namespace googlenet::cuda {
 namespace {
 
+template <class Dst, class From>
 struct AddBias {
-  View dst, from;
+  View<Dst> dst;
+  View<From> from;
   const float* bias;
   bool relu;
   uint32_t span;
   GN_DEVICE void operator()(uint32_t i) const {
     const uint32_t pixel = i / span, channel = i % span;
-    const float sum = from.at(pixel, channel) + (bias ? bias[channel] : 0);
-    dst.at(pixel, channel) = relu && !(sum > 0) ? 0 : sum;
+    const float sum = from.at(pixel, channel) + (bias ? bias[channel] : 0.0f);
+    dst.at(pixel, channel) = relu && !(sum > 0) ? 0.0f : sum;
   }
 };
 
@@ -20,8 +22,9 @@ constexpr int64_t kStrand = 256;
 int64_t strands(int64_t pixels) { return (pixels + kStrand - 1) / kStrand; }
 
 /** sums[strand][channel]; neighbouring threads read neighbouring channels. */
+template <class T>
 struct StrandSum {
-  View diff;
+  View<T> diff;
   float* sums;
   uint32_t span;
   int64_t pixels;
@@ -56,19 +59,31 @@ struct ClearOffBlocks {
 
 }  // namespace
 
-void copy(const gn_device& device, View to, View from, int64_t pixels, int span) {
+void copy(const gn_device& device, Pixels to, Pixels from, int64_t pixels, int span) {
   add_bias(device, to, from, nullptr, false, pixels, span);
 }
 
-void add_bias(const gn_device& device, View dst, View from, const float* bias, bool relu, int64_t pixels, int span) {
-  for_each(device, pixels * span, AddBias{dst, from, bias, relu, uint32_t(span)});
+void add_bias(const gn_device& device, Pixels dst, Pixels from, const float* bias, bool relu, int64_t pixels,
+              int span) {
+  with_type(dst.type, [&](auto a) {
+    with_type(from.type, [&](auto b) {
+      using Dst = decltype(a);
+      using From = decltype(b);
+      const AddBias<Dst, From> body{dst.view<Dst>(), from.view<From>(), bias, relu, uint32_t(span)};
+      for_each(device, pixels * span, body);
+    });
+  });
 }
 
 int64_t bias_scratch(int64_t pixels, int span) { return strands(pixels) * span * int64_t(sizeof(float)); }
 
-void bias_gradient(const gn_device& device, View diff_dst, float* diff_bias, int64_t pixels, int span, void* scratch) {
+void bias_gradient(const gn_device& device, Pixels diff_dst, float* diff_bias, int64_t pixels, int span,
+                   void* scratch) {
   float* sums = static_cast<float*>(scratch);
-  for_each(device, strands(pixels) * span, StrandSum{diff_dst, sums, uint32_t(span), pixels});
+  with_type(diff_dst.type, [&](auto element) {
+    using T = decltype(element);
+    for_each(device, strands(pixels) * span, StrandSum<T>{diff_dst.view<T>(), sums, uint32_t(span), pixels});
+  });
   for_each(device, span, ChannelSum{sums, diff_bias, uint32_t(span), uint32_t(strands(pixels))});
 }
 

@@ -8,6 +8,7 @@ namespace googlenet::cuda {
 namespace {
 
 constexpr int kOldestCapability = 75;  // what CUDA 13 compiles for: Turing
+constexpr int kTensorCores = 80;       // those of Ampere are the first that take tf32 and bf16
 constexpr const char* kDriver = "CUDA 13 needs NVIDIA's driver 580 or newer";
 
 /** Calls may come from any thread, and CUDA's current device belongs to the thread. */
@@ -62,8 +63,13 @@ void close(gn_device* device) {
 gn_status open(const gn_device_options* options, gn_device** opened) {
   return guarded([&] {
     const cudaDeviceProp properties = properties_of(options->index);
+    if (options->precision != GN_PRECISION_F32 && properties.major * 10 + properties.minor < kTensorCores)
+      throw Failure(Code::UNSUPPORTED, std::string(properties.name) + " has compute capability " +
+                                           std::to_string(properties.major) + "." + std::to_string(properties.minor) +
+                                           "; tf32 and bf16 need 8.0 (Ampere) or newer. Use precision 'f32'");
     auto device = std::make_unique<gn_device>();
     device->index = options->index;
+    device->precision = options->precision;
     check(cudaSetDevice(device->index), "choosing the device");
     check(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "making a stream");
     device->pinned = std::make_unique<Pinned>(device->stream);
@@ -83,7 +89,10 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
   });
 }
 
-gn_geometry geometry(const gn_device*) { return {GN_CHANNELS_LAST, 8}; }  // 8: 32 bytes, two of cuDNN's alignments
+// 8 channels: 16 bytes of bf16, cuDNN's alignment, and twice that of f32.
+gn_geometry geometry(const gn_device* device) {
+  return {GN_CHANNELS_LAST, 8, device->precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32};
+}
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 gn_status allocate(gn_device* device, int64_t bytes, void** memory) {
@@ -160,10 +169,13 @@ const gn_backend kBackend{
     [](gn_device* device, gn_kernel* kernel, const gn_bindings* bindings) {
       return on(device, [&] { kernel->run(*bindings); });
     },
-    [](gn_device*, gn_kernel*, const gn_bindings*) { return gn_status{}; },  // kernels read the masters themselves
+    [](gn_device*, gn_kernel*, const gn_bindings*) { return gn_status{}; },  // kernels read gn_bindings.weights
     [](gn_device* device, const gn_update* u) { return on(device, [&] { update(*device, *u); }); },
     [](gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale) {
       return on(device, [&] { scale_add(*device, dst, src, count, keep, scale); });
+    },
+    [](gn_device* device, void* to, const float* from, int64_t count) {
+      return on(device, [&] { convert(*device, to, from, count); });
     },
     [](const gn_device*) { return int64_t(0); },
     [](gn_device* device, const float* values, int64_t count, double* result) {

@@ -1,5 +1,7 @@
 #include "cuda/cudnn_graph.h"
 
+#include <algorithm>
+
 #include "core/status.h"
 
 namespace googlenet::cuda {
@@ -42,7 +44,7 @@ enum class Kind { bound, between, by_value };
 
 static Descriptor tensor(Id id, const Tensor& t, Kind kind = Kind::bound) {
   Descriptor d(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  d.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT);
+  d.set(CUDNN_ATTR_TENSOR_DATA_TYPE, t.type == GN_BF16 && kind == Kind::bound ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT);
   d.set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::vector<int64_t>(t.dims.begin(), t.dims.end()));
   d.set(CUDNN_ATTR_TENSOR_STRIDES, std::vector<int64_t>(t.strides.begin(), t.strides.end()));
   d.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, int64_t(id));
@@ -159,13 +161,21 @@ static std::vector<T> get(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_
   return values;
 }
 
-/** Engines that give other bits on another run, or fewer of them than f32 has, are left out. */
-static bool acceptable(cudnnBackendDescriptor_t engine) {
-  for (const auto note : get<cudnnBackendNumericalNote_t>(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                                                          CUDNN_TYPE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT)) {
+using Notes = std::vector<cudnnBackendNumericalNote_t>;
+static Notes notes_of(cudnnBackendDescriptor_t engine) {
+  return get<cudnnBackendNumericalNote_t>(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                          CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
+}
+
+/** Engines that give other bits on another run, or fewer of them than the precision has, are left out. Tensor cores
+ *  round factors of f32 to tf32. */
+static bool acceptable(const Notes& notes, gn_precision precision) {
+  for (const auto note : notes) {
     switch (note) {
-      case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
       case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
+        if (precision == GN_PRECISION_F32) return false;
+        break;
+      case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
       case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
       case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
       case CUDNN_NUMERICAL_NOTE_FFT:
@@ -203,19 +213,21 @@ ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fu
                                       kMost, &count, slots.data()),
           "asking for engines");
     for (int64_t i = 0; i < std::min(count, kMost); i++, number_++)
-      if (number_ >= from && try_engine(target, configurations[i], most_workspace)) return;
+      if (number_ >= from && try_engine(target, configurations[i], convolution.precision, most_workspace)) return;
   }
-  if (reason_.empty()) reason_ = "no engine is deterministic and exact";
+  if (reason_.empty()) reason_ = "no engine is deterministic and of this precision";
 }
 
-bool ConvPlan::try_engine(const Target& target, Descriptor& configuration, int64_t most_workspace) {
+bool ConvPlan::try_engine(const Target& target, Descriptor& configuration, gn_precision precision,
+                          int64_t most_workspace) {
   Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
   cudnnBackendDescriptor_t slot = engine.raw();
   int64_t one = 0;
   check(cudnn().BackendGetAttribute(configuration.raw(), CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
                                     &one, &slot),
         "asking for an engine");
-  if (!acceptable(slot)) return false;
+  const Notes notes = notes_of(slot);
+  if (!acceptable(notes, precision)) return false;
   auto plan = std::make_unique<Descriptor>(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   target.describe_plan(*plan);
   plan->set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
@@ -228,6 +240,7 @@ bool ConvPlan::try_engine(const Target& target, Descriptor& configuration, int64
   plan_ = std::move(plan);
   configuration_ = std::make_unique<Descriptor>(std::move(configuration));
   workspace_ = bytes;
+  tensor_cores_ = std::count(notes.begin(), notes.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE) > 0;
   engine_ = get<int64_t>(slot, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1).at(0);
   return true;
 }

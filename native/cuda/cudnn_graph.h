@@ -58,9 +58,10 @@ class Target {
   std::unique_ptr<State> state_;
 };
 
-/** (N, C, H, W) with any strides, in elements; f32. */
+/** (N, C, H, W) with any strides, in elements. */
 struct Tensor {
   std::array<int64_t, 4> dims, strides;
+  gn_type type = GN_F32;
 };
 
 /** One convolution. src and weights may be gradients: the direction says which of the three is computed. */
@@ -69,6 +70,7 @@ struct Convolution {
   Tensor src, weights, dst;
   std::array<int64_t, 2> stride, dilation, pad;
   bool bias, relu;  // forward
+  gn_precision precision;
 };
 
 /** What a run of a convolution binds; a plan uses those that its graph has. */
@@ -82,7 +84,7 @@ struct Operands {
 class ConvPlan {
  public:
   /**
-   * fused: what follows the convolution is in the graph: + bias and max(0, ·), or an identity where nothing follows.
+   * fused: what follows the convolution is in the graph: + bias (f32) and max(0, ·), or an identity where nothing follows.
    * That is not only less work: the forms that cuDNN knows by heart (convolution alone, convolution + bias + ReLU) go
    * to engines that copy channel slices into workspace; these go to engines compiled at run time, which work in place.
    * `most_workspace` is what tells them apart. cuDNN's proposals are numbered in its order of preference: the first
@@ -95,15 +97,17 @@ class ConvPlan {
   int64_t workspace() const { return workspace_; }
   int64_t engine() const { return engine_; }
   int64_t number() const { return number_; }
+  bool tensor_cores() const { return tensor_cores_; }
   void run(const Target& target, const Operands& operands) const;
 
  private:
-  bool try_engine(const Target& target, Descriptor& configuration, int64_t most_workspace);
+  bool try_engine(const Target& target, Descriptor& configuration, gn_precision precision, int64_t most_workspace);
 
   std::unique_ptr<Descriptor> configuration_, plan_;  // it is not documented that a plan outlives its configuration
   std::vector<int64_t> ids_;                          // of the tensors that a run binds
   std::string reason_;
   int64_t workspace_ = 0, engine_ = -1, number_ = 0;
+  bool tensor_cores_ = false;
 };
 
 }  // namespace googlenet::cuda

@@ -15,6 +15,7 @@
 
 struct gn_device {
   int index = 0;
+  gn_precision precision = GN_PRECISION_F32;
   cudaStream_t stream = nullptr;
   std::unique_ptr<googlenet::cuda::Target> target;
   std::unique_ptr<googlenet::cuda::Pinned> pinned;
@@ -50,8 +51,9 @@ Kernel make_dropout(gn_device& device, const gn_step& step);
 Kernel make_softmax(gn_device& device, const gn_step& step);   // SOFTMAX and LOSS
 Kernel make_gradient(gn_device& device, const gn_step& step);  // MASK and SUM
 
-void update(gn_device& device, const gn_update& update);       // optim.cu
-void judge(gn_device& device, const gn_judgement& judgement);  // optim.cu
+void convert(gn_device& device, void* to, const float* from, int64_t count);  // convert.cu
+void update(gn_device& device, const gn_update& update);                      // optim.cu
+void judge(gn_device& device, const gn_judgement& judgement);                 // optim.cu
 void scale_add(gn_device& device, float* dst, const float* src, int64_t count, float keep, float scale);
 double square_sum(gn_device& device, const float* values, int64_t count);  // optim.cu
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,

@@ -6,8 +6,9 @@
 namespace googlenet::cuda {
 namespace {
 
+template <class T>
 struct Dropout {
-  View from, to;
+  View<T> from, to;
   uint64_t seed;
   int64_t first_sample;  // of the whole batch that several workers share
   uint32_t step;
@@ -26,7 +27,7 @@ struct Dropout {
     for (int k = 0; k < 4; k++) {
       const bool kept = !training || Philox::uniform(words[k]) >= ratio;
       const float value = kept ? from.at(pixel, channel + k) * scale : 0.0f;
-      float& dst = to.at(pixel, channel + k);
+      T& dst = to.at(pixel, channel + k);
       dst = accumulate ? dst + value : value;
     }
   }
@@ -36,13 +37,16 @@ struct Dropout {
 
 Kernel make_dropout(gn_device& device, const gn_step& step) {
   const bool backward = step.direction == GN_BACKWARD_DATA;
-  return own_kernel([&device, step, backward](const gn_bindings& b) {
-    const gn_tensor& t = backward ? step.diff_src : step.dst;
-    const View from = bind(backward ? step.diff_dst : step.src, b);
-    for_each(device, pixels(t) * t.span / 4,
-             Dropout{from, bind(t, b), b.seed, b.first_sample, b.step, b.variable, step.attributes.dropout_stream,
-                     uint32_t(t.span), uint32_t(t.h * t.w), uint32_t(t.c + 3) / 4, step.attributes.dropout_ratio,
-                     backward || step.training, bool(step.accumulate)});
+  return with_type(backward ? step.diff_src.type : step.dst.type, [&](auto element) {
+    using T = decltype(element);
+    return own_kernel([&device, step, backward](const gn_bindings& b) {
+      const gn_tensor& t = backward ? step.diff_src : step.dst;
+      const View from = bind<T>(backward ? step.diff_dst : step.src, b);
+      for_each(device, pixels(t) * t.span / 4,
+               Dropout<T>{from, bind<T>(t, b), b.seed, b.first_sample, b.step, b.variable,
+                          step.attributes.dropout_stream, uint32_t(t.span), uint32_t(t.h * t.w), uint32_t(t.c + 3) / 4,
+                          step.attributes.dropout_ratio, backward || step.training, bool(step.accumulate)});
+    });
   });
 }
 

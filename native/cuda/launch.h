@@ -2,12 +2,10 @@
 // data. nvcc makes kernels of it; compiled for the host (test/simulator) the same body runs in plain loops.
 #pragma once
 #include "core/status.h"
+#include "cuda/bfloat16.h"
 #include "cuda/device.h"
 
-#ifdef __CUDACC__
-#define GN_DEVICE __device__
-#else
-#define GN_DEVICE
+#ifndef __CUDACC__
 namespace googlenet::cuda {
 /** The simulated device's: runs `work` when the stream gets there. */
 void simulated_launch(cudaStream_t stream, std::function<void()> work);
@@ -16,32 +14,45 @@ void simulated_launch(cudaStream_t stream, std::function<void()> work);
 
 namespace googlenet::cuda {
 
-/** Pixels of a view of a channels-last buffer: pixel p = (n · H + y) · W + x. */
+/** Pixels of a view of a channels-last buffer of floats or Bf16: pixel p = (n · H + y) · W + x. */
+template <class T>
 struct View {
-  float* data = nullptr;
-  int pitch = 0;  // floats from pixel to pixel
-  GN_DEVICE float& at(uint32_t pixel, uint32_t channel) const { return data[size_t(pixel) * pitch + channel]; }
+  T* data = nullptr;
+  int pitch = 0;  // elements from pixel to pixel
+  GN_DEVICE T& at(uint32_t pixel, uint32_t channel) const { return data[size_t(pixel) * pitch + channel]; }
 };
 
+/** Calls body with an element of the type; its value means nothing. */
+template <class Body>
+auto with_type(gn_type type, const Body& body) {
+  return type == GN_BF16 ? body(Bf16{}) : body(float{});
+}
+template <class T>
+constexpr gn_type kType = sizeof(T) == sizeof(Bf16) ? GN_BF16 : GN_F32;
+
 /** Null data for an absent tensor. */
-inline View bind(const gn_tensor& t, const gn_bindings& b) {
+template <class T>
+View<T> bind(const gn_tensor& t, const gn_bindings& b) {
   if (t.arena == GN_NONE) return {};
-  return {reinterpret_cast<float*>(static_cast<char*>(b.arenas[t.arena]) + t.offset) + t.channel, t.channels};
+  if (t.type != kType<T>) throw Failure(Code::INTERNAL, "a kernel was made for another element type");
+  return {reinterpret_cast<T*>(static_cast<char*>(b.arenas[t.arena]) + t.offset) + t.channel, t.channels};
 }
 inline int64_t pixels(const gn_tensor& t) { return int64_t(t.n) * t.h * t.w; }
 
 /** How a computed gradient g joins diff_src: = or +=, then zeroed where the mask (when there is one) is <= 0. */
+template <class T>
 struct Gradient {
-  View diff, mask;
+  View<T> diff, mask;
   bool accumulate;
   GN_DEVICE void put(uint32_t pixel, uint32_t channel, float g) const {
-    float& to = diff.at(pixel, channel);
+    T& to = diff.at(pixel, channel);
     const float sum = accumulate ? to + g : g;
-    to = mask.data && !(mask.at(pixel, channel) > 0) ? 0 : sum;
+    to = mask.data && !(mask.at(pixel, channel) > 0) ? 0.0f : sum;
   }
 };
-inline Gradient bind_gradient(const gn_step& step, const gn_bindings& b) {
-  return {bind(step.diff_src, b), bind(step.mask, b), bool(step.accumulate)};
+template <class T>
+Gradient<T> bind_gradient(const gn_step& step, const gn_bindings& b) {
+  return {bind<T>(step.diff_src, b), bind<T>(step.mask, b), bool(step.accumulate)};
 }
 
 constexpr int kThreads = 256;

@@ -39,49 +39,54 @@ GN_DEVICE float window(const Shape& s, uint32_t pixel, int channel, const F& f) 
   return sum;
 }
 
+template <class T>
 struct Squares {
-  View src;
+  View<T> src;
   GN_DEVICE float operator()(uint32_t pixel, int channel) const {
     const float x = src.at(pixel, channel);
     return x * x;
   }
 };
 
-GN_DEVICE inline float base(const Shape& s, const View& src, uint32_t pixel, int channel) {
-  return s.k + s.scale * window(s, pixel, channel, Squares{src});
+template <class T>
+GN_DEVICE float base(const Shape& s, const View<T>& src, uint32_t pixel, int channel) {
+  return s.k + s.scale * window(s, pixel, channel, Squares<T>{src});
 }
 
+template <class T>
 struct Forward {
   Shape s;
-  View src, dst;
+  View<T> src, dst;
   GN_DEVICE void operator()(uint32_t i) const {
     const uint32_t pixel = i / s.span;
     const int channel = int(i % s.span);
     const bool padding = channel >= s.channels;
-    dst.at(pixel, channel) = padding ? 0 : src.at(pixel, channel) * powf(base(s, src, pixel, channel), -s.beta);
+    dst.at(pixel, channel) = padding ? 0.0f : src.at(pixel, channel) * powf(base(s, src, pixel, channel), -s.beta);
   }
 };
 
 /** dy * x * s^(-beta - 1) */
+template <class T>
 struct Share {
   Shape s;
-  View src, diff_dst;
+  View<T> src, diff_dst;
   GN_DEVICE float operator()(uint32_t pixel, int channel) const {
     return diff_dst.at(pixel, channel) * src.at(pixel, channel) * powf(base(s, src, pixel, channel), -s.beta - 1);
   }
 };
 
+template <class T>
 struct Backward {
   Shape s;
-  Gradient gradient;
-  View src, diff_dst;
+  Gradient<T> gradient;
+  View<T> src, diff_dst;
   GN_DEVICE void operator()(uint32_t i) const {
     const uint32_t pixel = i / s.span;
     const int channel = int(i % s.span);
     float dx = 0;
     if (channel < s.channels)
       dx = diff_dst.at(pixel, channel) * powf(base(s, src, pixel, channel), -s.beta) -
-           2 * s.scale * s.beta * src.at(pixel, channel) * window(s, pixel, channel, Share{s, src, diff_dst});
+           2 * s.scale * s.beta * src.at(pixel, channel) * window(s, pixel, channel, Share<T>{s, src, diff_dst});
     gradient.put(pixel, channel, dx);
   }
 };
@@ -91,12 +96,15 @@ struct Backward {
 Kernel make_lrn(gn_device& device, const gn_step& step) {
   const Shape shape = shape_of(step.attributes, step.src);
   const int64_t count = pixels(step.src) * step.src.span;
-  return own_kernel([&device, step, shape, count](const gn_bindings& b) {
-    const View src = bind(step.src, b);
-    if (step.direction == GN_FORWARD)
-      for_each(device, count, Forward{shape, src, bind(step.dst, b)});
-    else
-      for_each(device, count, Backward{shape, bind_gradient(step, b), src, bind(step.diff_dst, b)});
+  return with_type(step.src.type, [&](auto element) {
+    using T = decltype(element);
+    return own_kernel([&device, step, shape, count](const gn_bindings& b) {
+      const View src = bind<T>(step.src, b);
+      if (step.direction == GN_FORWARD)
+        for_each(device, count, Forward<T>{shape, src, bind<T>(step.dst, b)});
+      else
+        for_each(device, count, Backward<T>{shape, bind_gradient<T>(step, b), src, bind<T>(step.diff_dst, b)});
+    });
   });
 }
 

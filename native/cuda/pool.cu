@@ -44,9 +44,10 @@ struct Place {
       : channel(i % span), x(i / span % w), y(i / span / w % h), n(i / span / w / h) {}
 };
 
+template <class T>
 struct MaxForward {
   Shape s;
-  View src, dst;
+  View<T> src, dst;
   uint8_t* index;  // null: inference
   GN_DEVICE void operator()(uint32_t i) const {
     const Place at(i, s.span, s.y.out, s.x.out);
@@ -66,9 +67,10 @@ struct MaxForward {
   }
 };
 
+template <class T>
 struct AverageForward {
   Shape s;
-  View src, dst;
+  View<T> src, dst;
   GN_DEVICE void operator()(uint32_t i) const {
     const Place at(i, s.span, s.y.out, s.x.out);
     const uint32_t image = at.n * s.y.size * s.x.size;
@@ -76,14 +78,15 @@ struct AverageForward {
     for (int y = s.y.first(at.y); y < s.y.last(at.y); y++)
       for (int x = s.x.first(at.x); x < s.x.last(at.x); x++) sum += src.at(image + y * s.x.size + x, at.channel);
     const int area = s.y.extent(at.y) * s.x.extent(at.x);
-    dst.at(i / s.span, at.channel) = area > 0 ? sum / float(area) : 0;
+    dst.at(i / s.span, at.channel) = area > 0 ? sum / float(area) : 0.0f;
   }
 };
 
+template <class T>
 struct Backward {
   Shape s;
-  Gradient gradient;
-  View diff_dst;
+  Gradient<T> gradient;
+  View<T> diff_dst;
   const uint8_t* index;  // null: average
   GN_DEVICE void operator()(uint32_t i) const {
     const Place at(i, s.span, s.y.size, s.x.size);
@@ -119,19 +122,26 @@ Kernel make_pool(gn_device& device, const gn_step& step) {
                                          " elements; use a smaller kernel");
   if (step.direction == GN_BACKWARD_DATA) {
     const Shape shape = shape_of(a, step.diff_src, step.diff_dst);
-    return own_kernel([&device, step, shape](const gn_bindings& b) {
-      for_each(device, pixels(step.diff_src) * shape.span,
-               Backward{shape, bind_gradient(step, b), bind(step.diff_dst, b), bind_index(step.workspace, b)});
+    return with_type(step.diff_src.type, [&](auto element) {
+      using T = decltype(element);
+      return own_kernel([&device, step, shape](const gn_bindings& b) {
+        const Backward<T> body{shape, bind_gradient<T>(step, b), bind<T>(step.diff_dst, b),
+                               bind_index(step.workspace, b)};
+        for_each(device, pixels(step.diff_src) * shape.span, body);
+      });
     });
   }
   const Shape shape = shape_of(a, step.src, step.dst);
-  return own_kernel([&device, step, shape, average](const gn_bindings& b) {
-    const int64_t count = pixels(step.dst) * shape.span;
-    const View src = bind(step.src, b), dst = bind(step.dst, b);
-    if (average)
-      for_each(device, count, AverageForward{shape, src, dst});
-    else
-      for_each(device, count, MaxForward{shape, src, dst, bind_index(step.workspace, b)});
+  return with_type(step.src.type, [&](auto element) {
+    using T = decltype(element);
+    return own_kernel([&device, step, shape, average](const gn_bindings& b) {
+      const int64_t count = pixels(step.dst) * shape.span;
+      const View src = bind<T>(step.src, b), dst = bind<T>(step.dst, b);
+      if (average)
+        for_each(device, count, AverageForward<T>{shape, src, dst});
+      else
+        for_each(device, count, MaxForward<T>{shape, src, dst, bind_index(step.workspace, b)});
+    });
   });
 }
 

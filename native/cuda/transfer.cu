@@ -19,8 +19,9 @@ std::vector<int32_t> logical(const gn_tensor& t, const int32_t* map) {
   return channels;
 }
 
+template <class T>
 struct Import {
-  View dst;
+  View<T> dst;
   const int32_t* channels;
   const float* planes;   // (N, C, H, W), or
   const uint8_t* bytes;  // (N, H, W, RGB)
@@ -38,8 +39,9 @@ struct Import {
   }
 };
 
+template <class T>
 struct Export {
-  View src;
+  View<T> src;
   const int32_t* channels;
   float* planes;
   uint32_t c, area;
@@ -72,14 +74,17 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
   device.pinned->send(staging.tensor, host, size);
   gn_bindings b{};
   b.arenas[dst.arena] = arena;
-  Import body{bind(dst, b), staging.channels,   nullptr,         nullptr,
-              {},           uint32_t(dst.span), uint32_t(dst.c), uint32_t(dst.h * dst.w)};
-  if (bytes)
-    body.bytes = reinterpret_cast<const uint8_t*>(staging.tensor);
-  else
-    body.planes = reinterpret_cast<const float*>(staging.tensor);
-  for (int i = 0; i < 3 && mean; i++) body.mean[i] = mean[i];
-  for_each(device, pixels(dst) * dst.span, body);
+  with_type(dst.type, [&](auto element) {
+    using T = decltype(element);
+    Import<T> body{bind<T>(dst, b), staging.channels,       nullptr, nullptr, {}, uint32_t(dst.span),
+                   uint32_t(dst.c), uint32_t(dst.h * dst.w)};
+    if (bytes)
+      body.bytes = reinterpret_cast<const uint8_t*>(staging.tensor);
+    else
+      body.planes = reinterpret_cast<const float*>(staging.tensor);
+    for (int i = 0; i < 3 && mean; i++) body.mean[i] = mean[i];
+    for_each(device, pixels(dst) * dst.span, body);
+  });
 }
 
 void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
@@ -90,7 +95,11 @@ void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* chann
   gn_bindings b{};
   b.arenas[src.arena] = const_cast<void*>(arena);
   float* planes = reinterpret_cast<float*>(staging.tensor);
-  for_each(device, count, Export{bind(src, b), staging.channels, planes, uint32_t(src.c), uint32_t(src.h * src.w)});
+  with_type(src.type, [&](auto element) {
+    using T = decltype(element);
+    const Export<T> body{bind<T>(src, b), staging.channels, planes, uint32_t(src.c), uint32_t(src.h * src.w)};
+    for_each(device, count, body);
+  });
   device.pinned->receive(host, planes, count * int64_t(sizeof(float)));
 }
 

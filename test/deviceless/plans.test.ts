@@ -1,13 +1,13 @@
 /**
- * Every convolution of the network, training and inference, planned by the real cuDNN for GPUs that are not here: which
- * way it goes, by which engine, with how much workspace. Held against a recorded file per cuDNN version. Takes minutes
- * and NVIDIA's wheels, so only on demand: `npm run test:plans`; GOOGLENET_RECORD=1 writes the file.
+ * Every convolution of the network in every precision, planned by the real cuDNN for GPUs that are not here: which way it
+ * goes, by which engine, with how much workspace. Held against a recorded file per cuDNN version. Takes minutes and NVIDIA's wheels, so only on demand: `npm run test:plans`; GOOGLENET_RECORD=1 writes the file.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { googlenet } from '../../lib/model/googlenet.js'
+import type { Precision } from '../../lib/native.js'
 import { NativeProcess, nativeAbsent, nativeSkipReason, type Place } from '../ops/process.js'
 
 const wanted = process.env.GOOGLENET_PLANS !== undefined && !nativeAbsent
@@ -16,9 +16,32 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 const devices: Record<string, object> = JSON.parse(readFileSync(path('devices.json'), 'utf8'))
 const batch = 64
 
+/** Implementation by step: '<layers>, <direction>'. */
 type Plans = Record<string, string>
-/** By device, then phase. */
-type Recorded = Record<string, Record<string, Plans>>
+/** By direction, then implementation: the layers, with the commonest one's not listed. */
+type Grouped = Record<string, Record<string, string>>
+/** By device and precision. */
+type Recorded = Record<string, Record<string, Grouped>>
+
+const REST = 'all others'
+
+/** The same facts in few lines. */
+function group(plans: Plans): Grouped {
+  const lists: Record<string, Record<string, string[]>> = {}
+  for (const [step, implementation] of Object.entries(plans)) {
+    const [, layers, direction] = /^(.*), ([^,]*)$/.exec(step)!
+    lists[direction!] ??= {}
+    lists[direction!]![implementation] ??= []
+    lists[direction!]![implementation]!.push(layers!)
+  }
+  return Object.fromEntries(
+    Object.entries(lists).map(([direction, list]) => {
+      const sorted = Object.entries(list).sort(([, a], [, b]) => b.length - a.length)
+      const lines = sorted.map(([text, layers], index) => [text, index === 0 ? REST : layers.join(', ')])
+      return [direction, Object.fromEntries(lines)]
+    }),
+  )
+}
 
 describe.skipIf(!wanted)(`deviceless plans${skipReason}`, () => {
   let toolkit: string
@@ -34,7 +57,7 @@ describe.skipIf(!wanted)(`deviceless plans${skipReason}`, () => {
     version = ['MAJOR', 'MINOR', 'PATCHLEVEL'].map((part) => new RegExp(`${part} (\\d+)`).exec(header)?.[1]).join('.')
   }, 600_000)
 
-  function place(device: string): Place {
+  function place(device: string, precision: Precision): Place {
     const env = {
       GOOGLENET_PREBUILD: path('../../build/deviceless'),
       GOOGLENET_CUDNN: `${cudnn}/lib`,
@@ -43,11 +66,11 @@ describe.skipIf(!wanted)(`deviceless plans${skipReason}`, () => {
       SIMULATOR_IDLE: '1',
       SIMULATOR_MEMORY: '65536',
     }
-    return { env, options: { device: 'cuda' } }
+    return { env, options: { device: 'cuda', precision } }
   }
 
-  async function plansFor(device: string, training: boolean): Promise<Plans> {
-    await using native = new NativeProcess(place(device))
+  async function plansFor(device: string, precision: Precision, training: boolean): Promise<Plans> {
+    await using native = new NativeProcess(place(device, precision))
     const { kernels } = await native.profile({ rows: googlenet({ auxiliary: training }), batch, training })
     const convolutions = kernels.filter(({ op }) => op === 'conv' || op === 'linear')
     return Object.fromEntries(
@@ -55,24 +78,29 @@ describe.skipIf(!wanted)(`deviceless plans${skipReason}`, () => {
     )
   }
 
-  describe.each(Object.keys(devices))('%s', (device) => {
-    test.for(['training', 'inference'] as const)('%s', { timeout: 1_800_000 }, async (phase, { skip }) => {
-      const file = path(`plans-${version}.json`)
-      const read = (): Recorded => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {})
-      const record = process.env.GOOGLENET_RECORD !== undefined
-      if (!record && !read()[device]?.[phase]) skip(`not recorded for cuDNN ${version}`)
-      const plans = await plansFor(device, phase === 'training')
+  const all = (['bf16', 'tf32', 'f32'] as const).flatMap((precision) =>
+    Object.keys(devices).map((device) => [device, precision] as const),
+  )
+  test.for(all)('%s, %s', { timeout: 3_600_000 }, async ([device, precision], { skip }) => {
+    const file = path(`plans-${version}.json`)
+    const read = (): Recorded => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {})
+    const record = process.env.GOOGLENET_RECORD !== undefined
+    if (!record && !read()[device]?.[precision]) skip(`not recorded for cuDNN ${version}`)
+    const plans = await plansFor(device, precision, true)
+    for (const [name, plan] of Object.entries(plans)) {
+      const [, way, cores, workspace] = /^cudnn:\d+ ([a-z-]+)(, tensor cores)?, workspace (\d+)$/.exec(plan)!
+      // A plan on slices that wants as much as its operands copies them; the smallest of ours is 200 KiB in f32.
+      if (!way!.startsWith('packed')) expect(Number(workspace), name).toBeLessThanOrEqual(64 * 1024)
+      if (precision === 'f32') expect(cores, name).toBeUndefined()
+      if (precision === 'bf16') expect(cores, name).toBeDefined()
+    }
+    if (record) {
       const recorded = read()
-      if (record) {
-        recorded[device] = { ...recorded[device], [phase]: plans }
-        writeFileSync(file, `${JSON.stringify(recorded, null, 1)}\n`)
-      }
-      for (const [name, plan] of Object.entries(plans)) {
-        const [, way, workspace] = /^cudnn:\d+ (\w+), workspace (\d+)$/.exec(plan)!
-        // A plan on slices that wants as much as its operands copies them; the smallest of ours is 200 KiB.
-        if (way !== 'packed') expect(Number(workspace), name).toBeLessThan(64 * 1024)
-      }
-      expect(plans).toEqual(recorded[device]?.[phase])
-    })
+      recorded[device] = { ...recorded[device], [precision]: group(plans) }
+      writeFileSync(file, `${JSON.stringify(recorded, null, 2)}\n`)
+    }
+    expect(group(plans)).toEqual(read()[device]?.[precision])
+    // Inference has the forward graphs of training: one device shows that, since it takes a third of the time again.
+    if (device === 'h100') expect(plans).toMatchObject(await plansFor(device, precision, false))
   })
 })

@@ -37,7 +37,15 @@ describe('create', () => {
     ['an unknown device', { device: 'tpu' }, 'INVALID_ARGUMENT', 'device: expected'],
     ['cuda', { device: 'cuda' }, 'DEVICE_UNAVAILABLE', "Use device 'cpu'"],
     ['cuda by number', { device: 'cuda:1' }, 'DEVICE_UNAVAILABLE', "device 'cuda:1' is not available: "],
-    ['bf16', { precision: 'bf16' }, 'UNSUPPORTED', "use 'f32'"],
+    ['bf16 on the processor', { precision: 'bf16' }, 'UNSUPPORTED', 'bf16 on the processor is not built yet'],
+    ['tf32 on the processor', { precision: 'tf32' }, 'UNSUPPORTED', 'tensor cores of GPUs'],
+    [
+      'an unknown precision',
+      { precision: 'f16' },
+      'INVALID_ARGUMENT',
+      "'auto' or 'f32' or 'tf32' or 'bf16', got 'f16'",
+    ],
+    ['exact bf16', { precision: 'bf16', exact: true }, 'INVALID_ARGUMENT', 'use one of them'],
     ['labels of another number', { classes: 3, labels: ['x'] }, 'INVALID_ARGUMENT', 'labels: expected 3 names'],
     ['a dropout of 1', { dropout: { main: 1 } }, 'INVALID_ARGUMENT', 'dropout.main: expected a number from 0 to 0.99'],
     ['a deterministic that is no boolean', { deterministic: 1 }, 'INVALID_ARGUMENT', 'deterministic: expected true'],
@@ -52,6 +60,13 @@ describe('create', () => {
   it("'auto' says why it is the processor", async () => {
     expect(model.device).toBe('cpu')
     expect(model.deviceReason).toContain('no GPU has been seen')
+  })
+
+  it("'auto' says why it is f32", async () => {
+    expect(model.precision).toBe('f32')
+    expect(model.precisionReason).toContain('no GPU has been seen')
+    await using asked = await GoogLeNet.create({ precision: 'f32', exact: true, auxiliary: false, width: 0.125 })
+    expect(asked).toMatchObject({ precision: 'f32', precisionReason: 'asked for' })
   })
 
   it('has the default options of the paper and BVLC', async () => {

@@ -66,6 +66,12 @@ export interface ReferenceOptions {
   /** Gradients of blobs from which the backward pass starts, besides the losses. */
   gradients?: Record<string, Values>
   masks?: Record<string, Float64Array>
+  /**
+   * Blobs that a device has computed. Each layer is then computed from those before it, so that errors do not add up,
+   * and the backward pass decides as the device did: at a ReLU and in a window that rounding has changed, neither
+   * decision is wrong.
+   */
+  computed?: Record<string, Values>
 }
 export interface ReferenceResult {
   blobs: Record<string, Blob>
@@ -93,7 +99,7 @@ export function runReference(
   parameters: Record<string, ArrayLike<number>>,
   inputs: Record<string, Values>,
   labels: ArrayLike<number>,
-  { training, gradients = {}, masks = {} }: ReferenceOptions,
+  { training, gradients = {}, masks = {}, computed = {} }: ReferenceOptions,
 ): ReferenceResult {
   const active = rowsOf(rows, training)
   const run: Run = {
@@ -106,20 +112,23 @@ export function runReference(
     margin: Infinity,
   }
   const blobs: Record<string, Blob> = {}
+  const given: Record<string, Blob> = {}
   for (const row of active) {
-    blobs[row.name] =
+    const { name } = row
+    blobs[name] =
       row.op === 'input'
-        ? blob(inputs[row.name]!.shape, inputs[row.name]!.data)
+        ? blob(inputs[name]!.shape, inputs[name]!.data)
         : layerOf(row).forward(
             row,
-            sourcesOf(row).map((name) => blobs[name]!),
+            sourcesOf(row).map((source) => given[source]!),
             run,
           )
+    given[name] = computed[name] ? blob(computed[name].shape, computed[name].data) : blobs[name]
   }
   const blobGradients: Record<string, Blob> = {}
   if (training) {
     for (const [name, values] of Object.entries(gradients)) blobGradients[name] = blob(values.shape, values.data)
-    backward(active, blobs, blobGradients, run)
+    backward(active, given, blobGradients, run)
   }
   let total = 0
   for (const row of active) if (row.op === 'loss') total += row.weight * run.losses[row.name]!.loss

@@ -1,8 +1,10 @@
 // cuDNN's graph interface on the host, as a library of its own that the backend finds and opens like the real one. Which
 // engines a graph has follows what the real library answered without a device (docs/decisions/0009-cuda.md): a fused
-// graph has one that works in place; a bare convolution on slices one that copies them into workspace, then a slow one
-// in place. Two more stand before them and give wrong numbers: a nondeterministic one and one on tensor cores.
-//   SIMULATOR_REFUSE         fused: no engines for fused graphs; slices: none in place on slices; both with a comma
+// graph has some that work in place, unless its bias is bf16; a bare convolution on slices one that copies them into
+// workspace, then a slow one in place. Each stands on tensor cores, which round f32 to tf32, and for f32 off them too.
+// Before them stand three that give wrong numbers, one for each note that must be heeded.
+//   SIMULATOR_REFUSE         fused: no engines for fused graphs; slices: none in place on slices; weights: none in place
+//                            on slices for fused gradients of weights; several with commas
 //   SIMULATOR_WRONG          an engine that says nothing of it and gives wrong numbers
 //   SIMULATOR_TIMES          what events say that engines take: ENGINE=MILLISECONDS, commas between; default 0.1 each
 //   SIMULATOR_ABORT          cudnnCreate ends the process, as the real one does when it misses something
@@ -66,16 +68,35 @@ const Descriptor& convolution_of(const Descriptor& graph) {
   return *graph.children(CUDNN_ATTR_OPERATIONGRAPH_OPS).at(0);
 }
 
+bool computes_weights(const Descriptor& graph) {
+  return convolution_of(graph).type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR;
+}
+bool has_bf16(const Descriptor& graph) {
+  const simulator::Operands o = simulator::operands_of(convolution_of(graph));
+  return simulator::size_of(o.x) == 2 || simulator::size_of(o.y) == 2;
+}
+bool has_bf16_bias(const Descriptor& graph) {
+  const auto& next = *graph.children(CUDNN_ATTR_OPERATIONGRAPH_OPS).at(1);
+  return next.has(CUDNN_ATTR_OPERATION_POINTWISE_BDESC) &&
+         simulator::size_of(next.child(CUDNN_ATTR_OPERATION_POINTWISE_BDESC)) == 2;
+}
+
 std::vector<Engine> engines_of(const Descriptor& graph) {
   const bool fused = graph.children(CUDNN_ATTR_OPERATIONGRAPH_OPS).size() > 1;
   const simulator::Operands o = simulator::operands_of(convolution_of(graph));
   // A fused convolution's own result is virtual; the last operation has the tensor in memory.
   const bool dense = packed(o.x) && packed(o.y);
   std::vector<Engine> engines = {{90, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, false},
-                                 {91, CUDNN_NUMERICAL_NOTE_TENSOR_CORE, false}};
-  if (fused && !refuses("fused")) engines.push_back({8, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, false});
-  if (!fused) engines.push_back({1, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, !dense});
-  if (!fused && !dense && !refuses("slices")) engines.push_back({0, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, false});
+                                 {91, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS, false},
+                                 {92, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, false}};
+  const auto add = [&](int64_t on_tensor_cores, int64_t off_them, bool packs) {
+    engines.push_back({on_tensor_cores, CUDNN_NUMERICAL_NOTE_TENSOR_CORE, packs});
+    if (!has_bf16(graph)) engines.push_back({off_them, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, packs});
+  };
+  if (fused && !refuses("fused") && (dense || !refuses("weights") || !computes_weights(graph)))
+    add(4, 8, has_bf16_bias(graph));
+  if (!fused) add(10, 1, !dense);
+  if (!fused && !dense && !refuses("slices")) add(11, 0, false);
   return engines;
 }
 
@@ -124,7 +145,7 @@ const Descriptor& engine_descriptor(const Descriptor& plan) {
 
 /** The bound pointers by id, checked; a value is read now, memory later. */
 std::string bind_all(const Descriptor& pack, const std::vector<std::shared_ptr<const Descriptor>>& operations,
-                     std::map<int64_t, float*>& pointers, std::map<int64_t, float>& values) {
+                     std::map<int64_t, void*>& pointers, std::map<int64_t, float>& values) {
   const auto ids = pack.list<int64_t>(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
   const auto addresses = pack.list<void*>(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
   if (ids.size() != addresses.size()) return "ids and pointers differ in number";
@@ -142,7 +163,7 @@ std::string bind_all(const Descriptor& pack, const std::vector<std::shared_ptr<c
         if (tensor->one(CUDNN_ATTR_TENSOR_IS_BY_VALUE, false))
           values[id] = *static_cast<const float*>(given[id]);
         else
-          pointers[id] = static_cast<float*>(given[id]);
+          pointers[id] = given[id];
       }
   return "";
 }
@@ -241,7 +262,7 @@ EXPORTED cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDes
   const Descriptor& engine = engine_descriptor(of(plan));
   const auto graph = engine.children(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).at(0);
   const auto& operations = graph->children(CUDNN_ATTR_OPERATIONGRAPH_OPS);
-  std::map<int64_t, float*> pointers;
+  std::map<int64_t, void*> pointers;
   std::map<int64_t, float> values;
   if (const std::string problem = bind_all(of(pack), operations, pointers, values); !problem.empty())
     return refuse(problem);
@@ -249,13 +270,16 @@ EXPORTED cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDes
   void* const workspace = of(pack).one<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, nullptr);
   if (bytes > 0 && !workspace) return refuse("the workspace is missing");
   const Engine described = engine_of(engine);
-  const bool wrong = described.note != CUDNN_NUMERICAL_NOTE_TYPE_COUNT || described.index == number("SIMULATOR_WRONG");
+  const bool tensor_cores = described.note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+  const bool noted = !tensor_cores && described.note != CUDNN_NUMERICAL_NOTE_TYPE_COUNT;
+  const bool wrong = noted || described.index == number("SIMULATOR_WRONG");
   handle->stream->enqueue([=, values = std::move(values)]() mutable {
     for (auto& [id, value] : values) pointers[id] = &value;
     if (bytes > 0) std::memset(workspace, 0xff, size_t(bytes));
-    simulator::run(graph->children(CUDNN_ATTR_OPERATIONGRAPH_OPS), pointers);
+    simulator::run(graph->children(CUDNN_ATTR_OPERATIONGRAPH_OPS), pointers, tensor_cores);
     if (wrong)
-      for (const auto& [id, pointer] : pointers) *pointer += 1;
+      for (const auto& [id, pointer] : pointers)  // the exponents of the first floats, or bf16
+        for (const int byte : {1, 3}) static_cast<char*>(pointer)[byte] ^= 0x40;
   }, milliseconds_of(described.index));
   return CUDNN_STATUS_SUCCESS;
 }

@@ -2,7 +2,8 @@
 #include "graph.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "operand.h"
 
 namespace simulator {
 
@@ -13,6 +14,10 @@ Array array_of(const Descriptor& tensor) {
 }
 
 int64_t extent(const Array& a) { return (a.n - 1) * a.sn + (a.c - 1) * a.sc + (a.h - 1) * a.sh + (a.w - 1) * a.sw + 1; }
+
+int64_t size_of(const Descriptor& tensor) {
+  return tensor.one(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_DATA_FLOAT) == CUDNN_DATA_BFLOAT16 ? 2 : 4;
+}
 
 Window window_of(const Descriptor& d) {
   const auto s = d.list<int64_t>(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES);
@@ -52,10 +57,10 @@ static std::string problem_of_tensor(const Descriptor& d) {
   const bool by_value = d.one(CUDNN_ATTR_TENSOR_IS_BY_VALUE, false);
   if (by_value && extent(array_of(d)) != 1) return "a tensor by value has one element";
   const int64_t alignment = d.one<int64_t>(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0);
-  if (alignment < int64_t(sizeof(float)) || (alignment & (alignment - 1))) return "the alignment is no power of two";
+  if (alignment < size_of(d) || (alignment & (alignment - 1))) return "the alignment is no power of two";
   if (by_value) return "";
   if (strides[1] != 1 && dims[1] > 1) return "channels are not neighbours (NHWC)";
-  if ((strides[3] * int64_t(sizeof(float))) % alignment && dims[2] * dims[3] > 1)
+  if ((strides[3] * size_of(d)) % alignment && dims[2] * dims[3] > 1)
     return "the pixel pitch is not aligned";
   return "";
 }
@@ -73,6 +78,12 @@ static std::string problem_of_convolution(const Descriptor& operation) {
       y.w != out(x.w, w.w, a.stride_w, a.dilation_w, a.pad_w))
     return "the shapes of a convolution do not fit";
   if (extent(w) != w.n * w.c * w.h * w.w) return "weights must be packed";
+  const bool data = operation.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
+  const bool forward = operation.type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR;
+  const Descriptor &result = forward ? o.y : data ? o.x : o.w, &first = data ? o.w : o.x, &second = forward ? o.w : o.y;
+  if (size_of(first) != size_of(second)) return "the factors of a convolution differ in type";
+  if (!result.one(CUDNN_ATTR_TENSOR_IS_VIRTUAL, false) && size_of(result) != size_of(first))
+    return "a convolution alone has no engine whose result differs in type";
   return "";
 }
 
@@ -86,18 +97,9 @@ std::string problem_of(const Descriptor& d) {
   }
 }
 
-static void pointwise(const Descriptor& operation, const std::map<int64_t, float*>& pointers) {
-  const auto bound = [&](cudnnBackendAttributeName_t name) {
-    const Descriptor& tensor = operation.child(name);
-    Array a = array_of(tensor);
-    a.data = pointers.at(tensor.one<int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID, 0));
-    return a;
-  };
+static void pointwise(const Descriptor& operation, Array x, Array b, Array y) {
   const auto mode = operation.child(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR)
                         .one(CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_IDENTITY);
-  const Array x = bound(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), y = bound(CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
-  Array b{};
-  if (mode != CUDNN_POINTWISE_IDENTITY) b = bound(CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
   for (int64_t n = 0; n < y.n; n++)
     for (int64_t h = 0; h < y.h; h++)
       for (int64_t w = 0; w < y.w; w++)
@@ -110,33 +112,31 @@ static void pointwise(const Descriptor& operation, const std::map<int64_t, float
         }
 }
 
-void run(const std::vector<std::shared_ptr<const Descriptor>>& operations, const std::map<int64_t, float*>& bound) {
-  std::map<int64_t, float*> pointers = bound;
-  std::map<int64_t, std::vector<float>> between;  // virtual tensors
-  const auto bind = [&](const Descriptor& tensor) {
-    Array a = array_of(tensor);
-    const int64_t id = tensor.one<int64_t>(CUDNN_ATTR_TENSOR_UNIQUE_ID, 0);
-    if (tensor.one(CUDNN_ATTR_TENSOR_IS_VIRTUAL, false) && !between.count(id)) {
-      between[id].resize(size_t(extent(a)));
-      pointers[id] = between[id].data();
-    }
-    a.data = pointers.at(id);
-    return a;
-  };
+void run(const std::vector<std::shared_ptr<const Descriptor>>& operations, const std::map<int64_t, void*>& bound,
+         bool tensor_cores) {
+  Operand::Floats between;  // virtual tensors
+  const auto use = [&](const Descriptor& tensor, Operand::Use use) { return Operand(tensor, bound, between, use); };
+  const auto factor = tensor_cores ? Operand::factor : Operand::source;
   for (const auto& operation : operations) {
     if (!is_convolution(*operation)) {
-      bind(operation->child(CUDNN_ATTR_OPERATION_POINTWISE_YDESC));
-      pointwise(*operation, pointers);
+      const Operand x = use(operation->child(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), Operand::source),
+                    y = use(operation->child(CUDNN_ATTR_OPERATION_POINTWISE_YDESC), Operand::result);
+      std::unique_ptr<Operand> b;
+      if (operation->has(CUDNN_ATTR_OPERATION_POINTWISE_BDESC))
+        b = std::make_unique<Operand>(operation->child(CUDNN_ATTR_OPERATION_POINTWISE_BDESC), bound, between,
+                                      Operand::source);
+      pointwise(*operation, x.array(), b ? b->array() : Array{}, y.array());
+      y.store();
       continue;
     }
     const Operands o = operands_of(*operation);
-    const Array x = bind(o.x), w = bind(o.w), y = bind(o.y);
-    const Window window = window_of(o.window);
-    switch (operation->type) {
-      case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR: convolve_forward(x, w, y, window); break;
-      case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR: convolve_backward_data(x, w, y, window); break;
-      default: convolve_backward_weights(x, w, y, window);
-    }
+    const bool forward = operation->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR;
+    const bool data = operation->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR;
+    const Operand x = use(o.x, data ? Operand::result : factor), y = use(o.y, forward ? Operand::result : factor),
+                  w = use(o.w, forward || data ? factor : Operand::result);
+    (forward ? convolve_forward : data ? convolve_backward_data : convolve_backward_weights)(
+        x.array(), w.array(), y.array(), window_of(o.window));
+    for (const Operand* operand : {&x, &w, &y}) operand->store();
   }
 }
 

@@ -41,7 +41,7 @@ struct Descriptor {
   const Descriptor& child(cudnnBackendAttributeName_t name) const { return *children(name).at(0); }
 };
 
-/** A tensor while a graph runs: (N, C, H, W) with strides in floats. */
+/** A tensor while a graph runs: (N, C, H, W) with strides in elements. */
 struct Array {
   float* data = nullptr;
   int64_t n, c, h, w, sn, sc, sh, sw;
@@ -52,7 +52,7 @@ struct Window {
 };
 
 Array array_of(const Descriptor& tensor);
-/** Floats from the first to the last element, both included. */
+/** Elements from the first to the last one, both included. */
 int64_t extent(const Array& array);
 Window window_of(const Descriptor& convolution);
 
@@ -63,8 +63,12 @@ void convolve_backward_weights(const Array& x, const Array& dw, const Array& dy,
 /** Why real cuDNN would refuse a finalized descriptor of these values; empty when it would not. */
 std::string problem_of(const Descriptor& descriptor);
 
-/** Runs the operations in order; pointers by tensor id. */
-void run(const std::vector<std::shared_ptr<const Descriptor>>& operations, const std::map<int64_t, float*>& pointers);
+/** Bytes of an element. */
+int64_t size_of(const Descriptor& tensor);
+
+/** Runs the operations in order; pointers by tensor id. tensor_cores: factors that are f32 are rounded to tf32. */
+void run(const std::vector<std::shared_ptr<const Descriptor>>& operations, const std::map<int64_t, void*>& pointers,
+         bool tensor_cores);
 
 /** The three tensors of a convolution, whatever its direction. */
 struct Operands {

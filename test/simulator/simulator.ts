@@ -1,6 +1,7 @@
 /** The simulated device as a place for tests: builds it, and says how a process is to run on it. */
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { Precision } from '../../lib/native.js'
 import type { Place } from '../ops/process.js'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
@@ -8,7 +9,8 @@ export const SIMULATED_CUDNN = path('../../build/simulator/cudnn')
 
 export interface Simulation {
   /** Which of the three ways of native/cuda/conv.cc convolutions go: the simulated cuDNN refuses those before. */
-  way?: 'fused' | 'plain' | 'packed'
+  way?: 'fused' | 'packed-fused' | 'plain' | 'packed'
+  precision?: Precision
   /** MiB of the device. */
   memory?: number
   devices?: number
@@ -28,9 +30,16 @@ export function buildSimulator(): void {
   execFileSync('sh', [path('build.sh')], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-export function simulated({ way = 'fused', memory, devices, graph, driver }: Simulation = {}): Place {
+export function simulated({
+  way = 'fused',
+  precision = 'f32',
+  memory,
+  devices,
+  graph,
+  driver,
+}: Simulation = {}): Place {
   const settings = {
-    SIMULATOR_REFUSE: { fused: '', plain: 'fused', packed: 'fused,slices' }[way],
+    SIMULATOR_REFUSE: { fused: '', 'packed-fused': 'weights', plain: 'fused', packed: 'fused,slices' }[way],
     SIMULATOR_MEMORY: memory,
     SIMULATOR_DEVICES: devices,
     SIMULATOR_GRAPH: graph,
@@ -41,6 +50,6 @@ export function simulated({ way = 'fused', memory, devices, graph, driver }: Sim
   )
   return {
     env: { GOOGLENET_PREBUILD: path('../../build/simulator'), GOOGLENET_CUDNN: SIMULATED_CUDNN, ...env },
-    options: { device: 'cuda' },
+    options: { device: 'cuda', precision },
   }
 }

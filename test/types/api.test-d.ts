@@ -62,6 +62,9 @@ describe('GoogLeNet', () => {
   it('options are checked', () => {
     // @ts-expect-error misspelt
     void GoogLeNet.create({ clases: 5 })
+    // @ts-expect-error no such precision
+    void GoogLeNet.create({ precision: 'f16' })
+    expectTypeOf(model.precision).toEqualTypeOf<'f32' | 'tf32' | 'bf16'>()
     // @ts-expect-error no such device
     void GoogLeNet.create({ device: 'tpu' })
     // @ts-expect-error the constructor is private

@@ -1,0 +1,39 @@
+/** What a model computes in, and why. As with devices nothing falls back silently. */
+import { GoogLeNetError } from './errors.js'
+import type { CudaDevice, Precision } from './native.js'
+import { checkOneOf } from './options.js'
+
+export const PRECISIONS = ['auto', 'f32', 'tf32', 'bf16'] as const
+
+export interface PrecisionChoice {
+  precision: Precision
+  /** Why this precision: what was asked for, or what speaks against another. */
+  precisionReason: string
+}
+
+const AUTO = "'auto' is f32 as long as no GPU has been seen to compute in another"
+
+/** @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_INVALID_ARGUMENT */
+export function choosePrecision(
+  wanted: (typeof PRECISIONS)[number] = 'auto',
+  device: 'cpu' | CudaDevice,
+  exact: boolean,
+): PrecisionChoice {
+  const precision = checkOneOf('precision', wanted, PRECISIONS)
+  if (precision === 'auto') return { precision: 'f32', precisionReason: AUTO }
+  if (precision !== 'f32' && exact) {
+    throw new GoogLeNetError(
+      'GOOGLENET_ERR_INVALID_ARGUMENT',
+      `exact: true asks for the smallest rounding errors, precision '${precision}' for larger ones: use one of them`,
+    )
+  }
+  if (precision !== 'f32' && device === 'cpu') {
+    const missing =
+      precision === 'bf16' ? 'bf16 on the processor is not built yet' : 'tf32 is what tensor cores of GPUs compute in'
+    throw new GoogLeNetError(
+      'GOOGLENET_ERR_UNSUPPORTED',
+      `precision '${precision}' is not supported on device 'cpu': ${missing}. Use precision 'f32', or device 'cuda'`,
+    )
+  }
+  return { precision, precisionReason: 'asked for' }
+}
