@@ -188,8 +188,10 @@ double convolution_error(gn_device& device, const gn_step& step, const gn_bindin
   std::vector<float> errors(samples);
   device.pinned->receive(errors.data(), body.error, samples * int64_t(sizeof(float)));
   double most = 0;
-  for (const float e : errors)
-    if (!(e <= most)) most = e;
+  for (const float e : errors) {
+    if (std::isnan(e)) return e;
+    most = std::max(most, double(e));
+  }
   return most;
 }
 
