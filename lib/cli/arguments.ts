@@ -35,6 +35,7 @@ export function number(text: string): number {
 /** Of the commands that compute. */
 export interface ComputeOptions extends GlobalOptions {
   exact?: boolean
+  tune?: boolean
   precision?: CreateOptions['precision']
 }
 export function exactOption(): Option {

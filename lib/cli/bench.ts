@@ -17,7 +17,6 @@ import {
 import { table, type Ui } from './ui.js'
 
 interface Options extends ComputeOptions {
-  tune?: boolean
   batch: number
   steps: number
   inputSize: number
@@ -39,8 +38,8 @@ export function addBench(program: Command, run: Runner): void {
     .option('--width <x>', 'multiplies the channels', number, 1)
     .addOption(choice('--block <kind>', 'Inception module', ['reduced', 'naive']).default('reduced'))
     .addOption(exactOption())
-    .addOption(precisionOption())
     .addOption(tuneOption())
+    .addOption(precisionOption())
     .action((what: string, _options, command: Command) => {
       return run((ui) => bench(what, command.optsWithGlobals<Options>(), ui))
     })
@@ -49,17 +48,8 @@ export function addBench(program: Command, run: Runner): void {
 async function bench(what: string, options: Options, ui: Ui): Promise<void> {
   const { batch, steps, inputSize, width, block, device, precision, threads, exact, tune } = options
   const auxiliary = what !== 'predict'
-  await using model = await GoogLeNet.create({
-    inputSize,
-    width,
-    block,
-    device,
-    precision,
-    threads,
-    exact,
-    tune,
-    auxiliary,
-  })
+  const engine = { device, precision, threads, exact, tune }
+  await using model = await GoogLeNet.create({ ...engine, inputSize, width, block, auxiliary })
   if (what === 'layers') return await layers(model, batch, ui)
 
   const images = new Float32Array(batch * 3 * inputSize * inputSize).map((_, i) => ((i * 2654435761) % 256) - 128)

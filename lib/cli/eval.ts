@@ -17,7 +17,6 @@ import {
 import { percent, type Ui } from './ui.js'
 
 interface Options extends ComputeOptions {
-  tune?: boolean
   weights: string[]
   data: string
   labels?: string
@@ -37,8 +36,8 @@ export function addEval(program: Command, run: Runner): void {
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']))
     .option('--strict', 'an image that cannot be decoded is an error')
     .addOption(exactOption())
-    .addOption(precisionOption())
     .addOption(tuneOption())
+    .addOption(precisionOption())
     .action((_options, command: Command) => {
       requireFlags(command, 'weights', 'data')
       return run((ui) => evaluation(command.optsWithGlobals<Options>(), ui))

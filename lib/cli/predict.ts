@@ -15,7 +15,6 @@ import {
 import { percent, table, type Ui } from './ui.js'
 
 interface Options extends ComputeOptions {
-  tune?: boolean
   weights: string
   labels?: string
   top: number
@@ -32,8 +31,8 @@ export function addPredict(program: Command, run: Runner): void {
     .option('--top <k>', 'guesses per image', whole(1), 5)
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']).default('warp'))
     .addOption(exactOption())
-    .addOption(precisionOption())
     .addOption(tuneOption())
+    .addOption(precisionOption())
     .action((images: string[], _options, command: Command) => {
       requireFlags(command, 'weights')
       return run((ui) => predict(images, command.optsWithGlobals<Options>(), ui))
@@ -44,16 +43,8 @@ async function predict(images: string[], options: Options, ui: Ui): Promise<void
   const { weights, device, precision, threads, exact, tune, top, resize } = options
   const { signal } = ui
   const labels = options.labels ? await readLabels(options.labels) : undefined
-  await using model = await GoogLeNet.load(weights, {
-    device,
-    precision,
-    threads,
-    exact,
-    tune,
-    auxiliary: false,
-    labels,
-    signal,
-  })
+  const engine = { device, precision, threads, exact, tune }
+  await using model = await GoogLeNet.load(weights, { ...engine, auxiliary: false, labels, signal })
   const guesses = await model.predict(images, { top, resize, signal })
   const predictions = images.map((image, index) => ({ image, top: guesses[index]! }))
   const text = predictions.map(({ image, top }) => {

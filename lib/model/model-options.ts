@@ -33,7 +33,7 @@ export interface CreateOptions extends NetworkOptions {
    * CUDA: time the engines that cuDNN has for every convolution, check each against a direct convolution, and take the
    * fastest. Takes minutes at the first step of a batch size; the choice is remembered in the cache folder
    * (docs/environment.md), so that later runs start at once and repeat the same bits. Default false: cuDNN's first
-   * that is exact. In precision f32 alone so far. Changes nothing on the processor.
+   * that is exact. Changes nothing on the processor.
    */
   tune?: boolean
   /**

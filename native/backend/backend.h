@@ -210,8 +210,8 @@ typedef struct gn_device_options {
   int32_t alone;    // CPU: threads of its own, so that it runs beside other devices instead of taking turns with them
   int32_t exact;    // CPU: 1 = direct convolutions only, the smallest rounding errors
   int32_t index;    // GPUs, from 0
+  int32_t tune;     // GPUs: 1 = time the engines of every convolution once and take the fastest
   gn_precision precision;
-  int32_t tune;  // GPUs: 1 = time the engines of every convolution once and take the fastest
 } gn_device_options;
 
 typedef struct gn_backend {

@@ -16,8 +16,8 @@ static constexpr size_t kPrograms = 8;  // batch sizes 1, 2, 4, 8, training, val
 static std::shared_ptr<Device> open_device(const Executor::Options& options) {
   gn_device_options device{};
   device.threads = options.threads, device.alone = options.alone, device.exact = options.exact;
-  device.precision = options.precision;
   device.tune = options.tune;
+  device.precision = options.precision;
   return std::make_shared<Device>(options.device, device);
 }
 

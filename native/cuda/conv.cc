@@ -37,6 +37,19 @@ bool is_slice(const gn_tensor& t) { return t.span != t.channels; }
 const gn_tensor& source(const gn_step& s) { return s.direction == GN_BACKWARD_DATA ? s.diff_src : s.src; }
 const gn_tensor& output(const gn_step& s) { return s.direction == GN_FORWARD ? s.dst : s.diff_dst; }
 
+/** Of what is multiplied. */
+gn_type factors(const gn_device& device) { return device.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32; }
+
+/** A lone convolution would round the gradients of weights. */
+bool rounds_weights(const gn_device& device, const gn_step& step) {
+  return step.direction == GN_BACKWARD_WEIGHTS && factors(device) != GN_F32;
+}
+
+std::vector<Way> ways_of(const gn_device& device, const gn_step& step) {
+  if (rounds_weights(device, step)) return {kFused, kPackedFused, kPlain, kPacked};
+  return {kFused, kPlain, kPacked};
+}
+
 /** `type`: of what is multiplied. */
 Convolution convolution_of(const gn_step& step, const Way& way, gn_precision precision, gn_type type) {
   const gn_attributes& a = step.attributes;
@@ -65,19 +78,10 @@ Convolution convolution_of(const gn_step& step, const Way& way, gn_precision pre
   return c;
 }
 
-gn_type type_of(const gn_device& device) { return device.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32; }
-
 std::unique_ptr<ConvPlan> plan_of(const gn_device& device, const gn_step& step, const Way& way, int64_t workspace,
                                   int64_t from) {
-  return std::make_unique<ConvPlan>(*device.target, convolution_of(step, way, device.precision, type_of(device)),
-                                    way.graph, workspace, from);
-}
-
-/** In order of preference. */
-std::vector<Way> ways_of(const gn_device& device, const gn_step& step) {
-  if (step.direction == GN_BACKWARD_WEIGHTS && type_of(device) != GN_F32)
-    return {kFused, kPackedFused, kPlain, kPacked};
-  return {kFused, kPlain, kPacked};
+  const Convolution convolution = convolution_of(step, way, device.precision, factors(device));
+  return std::make_unique<ConvPlan>(*device.target, convolution, way.graph, workspace, from);
 }
 
 /** A convolution ready to run: the plan, and the passes around it. */
@@ -88,7 +92,7 @@ class Conv {
     if (way_.packed && is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * gn_bytes_of(type_));
     if ((way_.packed && is_slice(dst_)) || (!way_.graph && dst_.type != type_))
       dst_at_ = scratch_.add(pixels(dst_) * dst_.span * gn_bytes_of(type_));
-    if (!way_.graph && rounds_weights()) weights_at_ = scratch_.add(step.weights.size * gn_bytes_of(type_));
+    if (!way_.graph && rounds_weights(device, step)) weights_at_ = scratch_.add(step.weights.size * gn_bytes_of(type_));
     workspace_at_ = scratch_.add(plan_->workspace());
     if (sums_bias()) bias_at_ = scratch_.add(bias_scratch(pixels(dst_), dst_.span));
   }
@@ -118,7 +122,6 @@ class Conv {
 
  private:
   bool sums_bias() const { return step_.direction == GN_BACKWARD_WEIGHTS && step_.bias.offset >= 0; }
-  bool rounds_weights() const { return step_.direction == GN_BACKWARD_WEIGHTS && type_ != GN_F32; }
   void* weights(const gn_bindings& b) const {
     if (weights_at_ >= 0) return Scratch::at(b, weights_at_);
     if (step_.direction == GN_BACKWARD_WEIGHTS) return b.gradients + step_.weights.offset;
@@ -138,7 +141,7 @@ class Conv {
   gn_device& device_;
   const gn_step step_;
   const gn_tensor src_, dst_;
-  const gn_type type_ = type_of(device_);  // of what is multiplied
+  const gn_type type_ = factors(device_);
   const std::unique_ptr<ConvPlan> plan_;
   const Way way_;
   Scratch scratch_{256};
@@ -173,6 +176,7 @@ class Candidates : public TuningCandidates {
     std::vector<Candidate> list;
     for (const Way& way : ways_of(device_, step)) {
       if (way.packed && !is_slice(source(step)) && !is_slice(output(step))) continue;  // nothing to pack
+      if (!way.graph && rounds_weights(device_, step)) continue;                       // the last resort
       for (int64_t from = 0; int(list.size()) < most;) {
         auto plan = plan_of(device_, step, way, kCopying, from);
         if (!*plan) break;

@@ -16,8 +16,29 @@ GN_DEVICE float noise(uint64_t i, uint32_t seed) {
   return float(int32_t(h >> 32)) * (1.0f / 2147483648.0f);
 }
 
+/** What a store makes of a number. */
+GN_DEVICE float rounded(float value, gn_type type) {
+  if (type == GN_F32) return value;
+  Bf16 stored;
+  stored = value;
+  return stored;
+}
+
+/** Elements of either type. */
+struct Elements {
+  const void* data;
+  gn_type type;
+  int pitch;  // elements from pixel to pixel
+  GN_DEVICE float operator[](uint64_t i) const {
+    return type == GN_BF16 ? float(static_cast<const Bf16*>(data)[i]) : static_cast<const float*>(data)[i];
+  }
+  GN_DEVICE float at(uint32_t pixel, uint32_t channel) const { return (*this)[uint64_t(pixel) * pitch + channel]; }
+};
+Elements elements_of(const Pixels& p) { return {p.data, p.type, p.pitch}; }
+
+template <class T>
 struct Fill {
-  float* values;
+  T* values;
   uint32_t seed;
   GN_DEVICE void operator()(uint32_t i) const { values[i] = noise(i, seed); }
 };
@@ -46,11 +67,11 @@ struct Axis {
 struct Compare {
   gn_direction direction;
   Axis y, x;
-  int n, columns, rows;  // images; channels of the source; channels of the output
-  View<float> src, dst;
-  const float *weights, *bias;    // (rows, kernel, kernel, columns), (rows) or null; gradients backwards
-  const float* written;           // the buffer's first float
-  uint32_t pitch, channel, span;  // floats from pixel to pixel; the view in it
+  int n, columns, rows;           // images; channels of the source; channels of the output
+  Elements src, dst, weights;     // weights: (rows, kernel, kernel, columns); their gradients backwards
+  const float* bias;              // (rows) or null; its gradients backwards
+  Elements written;               // from the buffer's beginning
+  uint32_t pitch, channel, span;  // elements from pixel to pixel; the view in it
   uint64_t apart, weight_count;   // backward weights: the weights, then the bias
   uint32_t seed;
   double tolerance;
@@ -103,21 +124,24 @@ struct Compare {
   GN_DEVICE void operator()(uint32_t i) const {
     const uint64_t at = i * apart;
     const uint32_t pixel = uint32_t(at / pitch), c = uint32_t(at % pitch) - channel;
-    Sum sum{noise(at, seed), 0};
+    Sum sum{rounded(noise(at, seed), written.type), 0};
     if (direction == GN_BACKWARD_WEIGHTS)
       sum = backward_weights(at);
     else if (c < span)
       sum = direction == GN_FORWARD ? forward(pixel, int(c)) : backward_data(pixel, int(c));
-    const float* place = direction == GN_BACKWARD_WEIGHTS && at >= weight_count ? bias - weight_count : written;
-    const double off = double(place[at]) - sum.value;
+    const bool sums_bias = direction == GN_BACKWARD_WEIGHTS && at >= weight_count;
+    const double off = double(sums_bias ? bias[at - weight_count] : written[at]) - sum.value;
     error[i] = off == 0 ? 0 : float((off < 0 ? -off : off) / (tolerance * sum.magnitude));
   }
 };
 
 }  // namespace
 
-void fill_noise(const gn_device& device, float* values, int64_t count, uint32_t seed) {
-  for_each(device, count, Fill{values, seed});
+void fill_noise(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed) {
+  with_type(type, [&](auto element) {
+    using T = decltype(element);
+    for_each(device, count, Fill<T>{static_cast<T*>(values), seed});
+  });
 }
 
 double convolution_error(gn_device& device, const gn_step& step, const gn_bindings& b, uint32_t seed,
@@ -143,13 +167,16 @@ double convolution_error(gn_device& device, const gn_step& step, const gn_bindin
             linear ? 1 : a.dilation_w,
             linear ? 0 : a.pad_w};
   body.n = src.n, body.columns = src.span, body.rows = dst.span;
-  body.src = bind<float>(src, b), body.dst = bind<float>(dst, b);
-  body.weights = parameters + step.weights.offset;
+  body.src = elements_of(bind(src, b)), body.dst = elements_of(bind(dst, b));
+  const gn_type type = weights || device.precision != GN_PRECISION_BF16 ? GN_F32 : GN_BF16;
+  const void* const held = weights ? b.gradients : b.weights;
+  body.weights = {static_cast<const char*>(held) + step.weights.offset * gn_bytes_of(type), type, 0};
   body.bias = step.bias.offset < 0 ? nullptr : parameters + step.bias.offset;
   body.relu = step.direction == GN_FORWARD && a.relu;
   body.weight_count = uint64_t(dst.span) * body.y.kernel * body.x.kernel * src.span;
   body.pitch = uint32_t(written.channels), body.channel = uint32_t(written.channel), body.span = uint32_t(written.span);
-  body.written = weights ? body.weights : bind<float>(written, b).data - written.channel;
+  body.written = body.weights;
+  if (!weights) body.written = {static_cast<const char*>(b.arenas[written.arena]) + written.offset, written.type, 0};
   const int64_t count =
       weights ? int64_t(body.weight_count) + (body.bias ? dst.span : 0) : pixels(written) * body.pitch;
   const int64_t samples = std::min(count, kSamples);
@@ -161,8 +188,10 @@ double convolution_error(gn_device& device, const gn_step& step, const gn_bindin
   std::vector<float> errors(samples);
   device.pinned->receive(errors.data(), body.error, samples * int64_t(sizeof(float)));
   double most = 0;
-  for (const float e : errors)
-    if (!(e <= most)) most = e;
+  for (const float e : errors) {
+    if (std::isnan(e)) return e;
+    most = std::max(most, double(e));
+  }
   return most;
 }
 

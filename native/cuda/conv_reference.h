@@ -1,12 +1,12 @@
 // A direct convolution to hold candidates against: a sample of what a step computes, each element summed in f64 by one
 // thread, and a sample of what it must leave alone.
 #pragma once
-#include "cuda/launch.h"
+#include "cuda/conv_kernels.h"
 
 namespace googlenet::cuda {
 
-/** Fills `count` floats with noise in [-1, 1), a function of `seed` and the index. */
-void fill_noise(const gn_device& device, float* values, int64_t count, uint32_t seed);
+/** Fills `count` elements with noise in [-1, 1), a function of `seed` and the index, rounded to their type. */
+void fill_noise(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed);
 
 /**
  * The largest error of a step that has run: 1 = all that rounding may do, NaN where one appears. Each element's error is

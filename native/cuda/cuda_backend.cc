@@ -67,8 +67,6 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
       throw Failure(Code::UNSUPPORTED, std::string(properties.name) + " has compute capability " +
                                            std::to_string(properties.major) + "." + std::to_string(properties.minor) +
                                            "; tf32 and bf16 need 8.0 (Ampere) or newer. Use precision 'f32'");
-    if (options->tune && options->precision != GN_PRECISION_F32)
-      throw Failure(Code::UNSUPPORTED, "tuning judges engines in f32 alone: leave out tune, or use precision 'f32'");
     auto device = std::make_unique<gn_device>();
     device->index = options->index;
     device->precision = options->precision;

@@ -96,8 +96,8 @@ class ConvPlan {
   const std::string& reason() const { return reason_; }
   int64_t workspace() const { return workspace_; }
   int64_t engine() const { return engine_; }
-  bool tensor_cores() const { return tensor_cores_; }
   int64_t number() const { return number_; }
+  bool tensor_cores() const { return tensor_cores_; }
   void run(const Target& target, const Operands& operands) const;
 
  private:

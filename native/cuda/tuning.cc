@@ -9,10 +9,11 @@
 namespace googlenet::cuda {
 namespace {
 
-constexpr int kMost = 8;             // candidates of one step; each may take cuDNN a second to compile
-constexpr int kRuns = 5;             // timed
-constexpr double kTolerance = 1e-5;  // of the magnitudes summed up: some hundred roundings
-constexpr uint32_t kSeed = 1;        // of what is written to; the rest has the next ones
+constexpr int kMost = 8;  // candidates of one step; each may take cuDNN a second to compile
+constexpr int kRuns = 5;  // timed
+// Of the magnitudes summed up: some hundred roundings to f32; of both factors to tf32; of the result to bf16.
+constexpr double kTolerance[] = {1e-5, 1.5e-3, 4e-3};
+constexpr uint32_t kSeed = 1;  // of what is written to; the rest has the next ones
 
 /** A step of the same shape in memory of its own. */
 class Trial {
@@ -22,32 +23,37 @@ class Trial {
     gn_tensor& src = data ? this->step.diff_src : this->step.src;
     gn_tensor& dst = forward ? this->step.dst : this->step.diff_dst;
     src_ = pixels(src) * src.channels, dst_ = pixels(dst) * dst.channels;
-    src.offset = 0, dst.offset = aligned(src_) * int64_t(sizeof(float));
+    src_type_ = src.type, dst_type_ = dst.type;
+    src.offset = 0, dst.offset = aligned(src_) * gn_bytes_of(src.type);
     this->step.weights.offset = 0;
     if (step.bias.offset >= 0) this->step.bias.offset = aligned(step.weights.size);
     parameters_ = aligned(step.weights.size) + std::max<int64_t>(step.bias.size, 0);
-    bindings.arenas[GN_ACTIVATIONS] = arena_.at_least((aligned(src_) + dst_) * int64_t(sizeof(float)));
+    bindings.arenas[GN_ACTIVATIONS] = arena_.at_least(dst.offset + dst_ * gn_bytes_of(dst.type));
+    bindings.weights = factors_ = copy_.at_least(parameters_ * int64_t(sizeof(float)));
     bindings.parameters = static_cast<float*>(weights_.at_least(parameters_ * int64_t(sizeof(float))));
-    bindings.weights = bindings.parameters;
     bindings.gradients = static_cast<float*>(gradients_.at_least(parameters_ * int64_t(sizeof(float))));
   }
 
   void make_room(int64_t scratch) { bindings.scratch = scratch_.at_least(std::max<int64_t>(scratch, 256)); }
   /** Everything as before the first run. */
   void reset() const {
-    float* const arena = static_cast<float*>(bindings.arenas[GN_ACTIVATIONS]);
+    char* const arena = static_cast<char*>(bindings.arenas[GN_ACTIVATIONS]);
     const bool forward = step.direction == GN_FORWARD;
-    fill_noise(device_, arena, src_, forward ? kSeed + 1 : kSeed);
-    fill_noise(device_, arena + aligned(src_), dst_, forward ? kSeed : kSeed + 1);
-    fill_noise(device_, bindings.parameters, parameters_, kSeed + 2);
-    fill_noise(device_, bindings.gradients, parameters_, kSeed);
+    const gn_type type = device_.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32;
+    fill_noise(device_, arena, src_type_, src_, forward ? kSeed + 1 : kSeed);
+    fill_noise(device_, arena + aligned(src_) * gn_bytes_of(src_type_), dst_type_, dst_, forward ? kSeed : kSeed + 1);
+    fill_noise(device_, factors_, type, parameters_, kSeed + 2);
+    fill_noise(device_, bindings.parameters, GN_F32, parameters_, kSeed + 2);
+    fill_noise(device_, bindings.gradients, GN_F32, parameters_, kSeed);
   }
 
  private:
-  static int64_t aligned(int64_t floats) { return (floats + 63) / 64 * 64; }
+  static int64_t aligned(int64_t elements) { return (elements + 63) / 64 * 64; }
   gn_device& device_;
-  Memory arena_, weights_, gradients_, scratch_;
-  int64_t src_, dst_, parameters_;  // floats
+  Memory arena_, weights_, copy_, gradients_, scratch_;
+  void* factors_;                   // the weights as they are multiplied
+  int64_t src_, dst_, parameters_;  // elements
+  gn_type src_type_, dst_type_;
 
  public:
   gn_step step;
@@ -97,7 +103,7 @@ Found try_all(gn_device& device, const gn_step& step, const TuningCandidates& ca
     trial.make_room(candidate.kernel->scratch_bytes);
     trial.reset();
     candidate.kernel->run(trial.bindings);
-    const double error = convolution_error(device, trial.step, trial.bindings, kSeed, kTolerance);
+    const double error = convolution_error(device, trial.step, trial.bindings, kSeed, kTolerance[device.precision]);
     if (!(error <= 1)) {
       best.wrong += (best.wrong.empty() ? "" : "; ") + candidate.kernel->implementation;
       continue;
@@ -118,12 +124,13 @@ std::string key_of(const gn_device& device, const gn_step& step) {
   const gn_tensor& src = data ? step.diff_src : step.src;
   const gn_tensor& dst = step.direction == GN_FORWARD ? step.dst : step.diff_dst;
   static constexpr const char* kDirections[] = {"forward", "data", "weights"};
+  static constexpr const char* kPrecisions[] = {"", " tf32", " bf16"};
   char text[256];
-  std::snprintf(text, sizeof text, "%s, %s %dx%dx%dx%d/%d to %dx%dx%d/%d, %dx%d stride %d %d pad %d %d by %d %d%s%s",
-                kDirections[step.direction], step.op == GN_LINEAR ? "linear" : "conv", src.n, src.h, src.w, src.span,
-                src.channels, dst.h, dst.w, dst.span, dst.channels, a.kernel_h, a.kernel_w, a.stride_h, a.stride_w,
-                a.pad_h, a.pad_w, a.dilation_h, a.dilation_w, step.bias.offset >= 0 ? ", bias" : "",
-                a.relu ? ", relu" : "");
+  std::snprintf(text, sizeof text, "%s%s, %s %dx%dx%dx%d/%d to %dx%dx%d/%d, %dx%d stride %d %d pad %d %d by %d %d%s%s",
+                kDirections[step.direction], kPrecisions[device.precision], step.op == GN_LINEAR ? "linear" : "conv",
+                src.n, src.h, src.w, src.span, src.channels, dst.h, dst.w, dst.span, dst.channels, a.kernel_h,
+                a.kernel_w, a.stride_h, a.stride_w, a.pad_h, a.pad_w, a.dilation_h, a.dilation_w,
+                step.bias.offset >= 0 ? ", bias" : "", a.relu ? ", relu" : "");
   return device.identity + ": " + text;
 }
 

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { KernelInfo } from '../../lib/native.js'
+import type { KernelInfo, Precision } from '../../lib/native.js'
 import { cases } from '../ops/cases.js'
 import { expectParity, solveCase } from '../ops/parity.js'
 import { NativeProcess, nativeAbsent, nativeSkipReason } from '../ops/process.js'
@@ -24,13 +24,13 @@ describe.skipIf(nativeAbsent)(`tuning on simulated CUDA${nativeSkipReason}`, () 
   beforeEach(() => rmSync(cache(), { recursive: true, force: true }))
   afterAll(() => folder.remove())
 
-  const place = (more: Record<string, string> = {}) => {
-    const { env, options } = simulated()
+  const place = (more: Record<string, string> = {}, precision: Precision = 'f32') => {
+    const { env, options } = simulated({ precision })
     return { env: { ...env, GOOGLENET_CACHE: cache(), ...more }, options: { ...options!, tune: true } }
   }
   /** What the convolutions of a small network are run by. */
-  async function implementations(more: Record<string, string> = {}): Promise<string[]> {
-    await using native = new NativeProcess(place(more))
+  async function implementations(more: Record<string, string> = {}, precision?: Precision): Promise<string[]> {
+    await using native = new NativeProcess(place(more, precision))
     const { kernels } = await native.profile({ rows: solveCase(miniature).problem.rows, batch: 2, training: true })
     return kernels.filter(({ op }: KernelInfo) => op === 'conv' || op === 'linear').map((k) => k.implementation)
   }
@@ -58,6 +58,19 @@ describe.skipIf(nativeAbsent)(`tuning on simulated CUDA${nativeSkipReason}`, () 
     const found = await implementations({ SIMULATOR_TIMES: '8=0.01', SIMULATOR_WRONG: '8' })
     for (const text of found)
       expect(text).toMatch(/^cudnn:[01] (plain|packed), .* ms, wrong: cudnn:8 fused, workspace 0$/)
+  })
+
+  test.each(['tf32', 'bf16'] as const)('in %s right ones are right and wrong ones wrong', async (precision) => {
+    const found = await implementations({}, precision)
+    expect(found.length).toBeGreaterThan(40)
+    for (const text of found) expect(text).toMatch(/, (timed|remembered), [\d.]+ ms$/)
+    const keys = Object.keys(JSON.parse(readFileSync(file(), 'utf8')) as object)
+    for (const key of keys) expect(key).toMatch(new RegExp(`: (forward|data|weights) ${precision}, `))
+    rmSync(file())
+    const engine = /^cudnn:(\d+) /.exec(found[0]!)![1]!
+    const wrong = await implementations({ SIMULATOR_WRONG: engine }, precision)
+    expect(wrong.some((text) => text.includes(`, wrong: cudnn:${engine} fused`))).toBe(true)
+    expect(wrong.filter((text) => text.startsWith(`cudnn:${engine} `) && text.includes(' ms'))).toEqual([])
   })
 
   test('another card or another cuDNN is tuned anew', async () => {

@@ -30,8 +30,14 @@ export function buildSimulator(): void {
   execFileSync('sh', [path('build.sh')], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-export function simulated(given: Simulation = {}): Place {
-  const { way = 'fused', precision = 'f32', memory, devices, graph, driver } = given
+export function simulated({
+  way = 'fused',
+  precision = 'f32',
+  memory,
+  devices,
+  graph,
+  driver,
+}: Simulation = {}): Place {
   const settings = {
     SIMULATOR_REFUSE: { fused: '', 'packed-fused': 'weights', plain: 'fused', packed: 'fused,slices' }[way],
     SIMULATOR_MEMORY: memory,
