@@ -1,6 +1,8 @@
 /**
  * Every convolution of the network in every precision, planned by the real cuDNN for GPUs that are not here: which way it
- * goes, by which engine, with how much workspace. Held against a recorded file per cuDNN version. Takes minutes and NVIDIA's wheels, so only on demand: `npm run test:plans`; GOOGLENET_RECORD=1 writes the file.
+ * goes, by which engine, with how much workspace. Held against a recorded file per cuDNN version. Takes minutes and
+ * NVIDIA's wheels, so only on demand: `npm run test:plans`, or GOOGLENET_PLANS='h100, bf16' for one of them, as in CI;
+ * GOOGLENET_RECORD=1 writes the file.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,7 +12,8 @@ import { googlenet } from '../../lib/model/googlenet.js'
 import type { Precision } from '../../lib/native.js'
 import { NativeProcess, nativeAbsent, nativeSkipReason, type Place } from '../ops/process.js'
 
-const wanted = process.env.GOOGLENET_PLANS !== undefined && !nativeAbsent
+const asked = process.env.GOOGLENET_PLANS
+const wanted = asked !== undefined && !nativeAbsent
 const skipReason = wanted ? '' : nativeSkipReason || ' (skipped: slow, run npm run test:plans)'
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 const devices: Record<string, object> = JSON.parse(readFileSync(path('devices.json'), 'utf8'))
@@ -81,7 +84,8 @@ describe.skipIf(!wanted)(`deviceless plans${skipReason}`, () => {
   const all = (['bf16', 'tf32', 'f32'] as const).flatMap((precision) =>
     Object.keys(devices).map((device) => [device, precision] as const),
   )
-  test.for(all)('%s, %s', { timeout: 3_600_000 }, async ([device, precision], { skip }) => {
+  const chosen = all.filter((pair) => asked === '1' || asked === undefined || asked === pair.join(', '))
+  test.for(chosen)('%s, %s', { timeout: 3_600_000 }, async ([device, precision], { skip }) => {
     const file = path(`plans-${version}.json`)
     const read = (): Recorded => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {})
     const record = process.env.GOOGLENET_RECORD !== undefined
