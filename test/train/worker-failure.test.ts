@@ -3,9 +3,19 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type FitOptions, GoogLeNet, sgd } from '../../lib/index.js'
+import { train } from '../../lib/train/trainer.js'
 import { all, epochsOf, OPTIONS, pause, SMALL, trained, useData, wrapped } from './team.js'
 
 const folder = await useData()
+
+/** Repeatable numbers in [0, 1). */
+function numbers(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+}
 
 describe('failure', () => {
   const failing = (call: number) => {
@@ -25,6 +35,49 @@ describe('failure', () => {
   it('the last worker cannot be dropped', async () => {
     const broken = wrapped(() => ({ compute: () => Promise.reject(new Error('injected')) }))
     await expect(trained(folder, { workers: 2, onWorkerError: 'drop' }, broken)).rejects.toThrow('injected')
+  })
+
+  /** Before a batch, between its gradient and the push, or whenever the time has come. */
+  const killing = (random: () => number, computed: number[]) => {
+    const [victim, call, kind] = [3, 3, 3].map((count) => Math.floor(random() * count))
+    return wrapped((worker, index) => {
+      let calls = 0
+      if (index === victim && kind === 2) setTimeout(() => void worker.dispose(), random() * 60)
+      return {
+        compute: async (batch, options) => {
+          if (index === victim && kind! < 2 && calls++ === call) {
+            if (kind === 1) await worker.compute(batch, { ...options, push: undefined })
+            throw new Error('killed')
+          }
+          const result = await worker.compute(batch, options)
+          computed.push(options.step)
+          return result
+        },
+      }
+    })
+  }
+
+  it('a worker killed at 50 random moments: every batch counts once, the loss falls', {
+    timeout: 120_000,
+  }, async () => {
+    const random = numbers(7)
+    await using model = await GoogLeNet.create(SMALL)
+    const options: FitOptions = { ...OPTIONS, workers: 3, onWorkerError: 'drop' }
+    const losses: number[] = []
+    let killed = 0
+    for (let run = 0; run < 50; run++) {
+      const computed: number[] = []
+      const first = model.steps
+      const events = await all(train(model, folder.data, { ...options, seed: run }, killing(random, computed)))
+      killed += events.filter(({ type }) => type === 'worker').length
+      expect(computed.sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => first + i))
+      const { imagesSeen, loss } = epochsOf(events).at(-1)!
+      expect(imagesSeen).toBe(48)
+      losses.push(loss)
+    }
+    expect(killed).toBeGreaterThan(25) // a moment may come after the epoch's end
+    const mean = (list: number[]) => list.reduce((sum, loss) => sum + loss, 0) / list.length
+    expect(mean(losses.slice(-10))).toBeLessThan(0.7 * mean(losses.slice(0, 10)))
   })
 
   it('a loss that is not finite ends the run, whatever the option', async () => {
