@@ -44,8 +44,6 @@ export function exactOption(): Option {
 export function precisionOption(): Option {
   return choice('--precision <name>', 'tf32 and bf16 need --device cuda (default: auto, which is f32)', PRECISIONS)
 }
-
-/** Of the commands that compute. */
 export function tuneOption(): Option {
   return new Option('--tune', 'CUDA: time the engines of every convolution once; remembered in the cache folder')
 }

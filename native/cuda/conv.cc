@@ -37,9 +37,6 @@ bool is_slice(const gn_tensor& t) { return t.span != t.channels; }
 const gn_tensor& source(const gn_step& s) { return s.direction == GN_BACKWARD_DATA ? s.diff_src : s.src; }
 const gn_tensor& output(const gn_step& s) { return s.direction == GN_FORWARD ? s.dst : s.diff_dst; }
 
-/** Of what is multiplied. */
-gn_type factors(const gn_device& device) { return device.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32; }
-
 /** A lone convolution would round the gradients of weights. */
 bool rounds_weights(const gn_device& device, const gn_step& step) {
   return step.direction == GN_BACKWARD_WEIGHTS && factors(device) != GN_F32;

@@ -168,7 +168,7 @@ double convolution_error(gn_device& device, const gn_step& step, const gn_bindin
             linear ? 0 : a.pad_w};
   body.n = src.n, body.columns = src.span, body.rows = dst.span;
   body.src = elements_of(bind(src, b)), body.dst = elements_of(bind(dst, b));
-  const gn_type type = weights || device.precision != GN_PRECISION_BF16 ? GN_F32 : GN_BF16;
+  const gn_type type = weights ? GN_F32 : factors(device);
   const void* const held = weights ? b.gradients : b.weights;
   body.weights = {static_cast<const char*>(held) + step.weights.offset * gn_bytes_of(type), type, 0};
   body.bias = step.bias.offset < 0 ? nullptr : parameters + step.bias.offset;

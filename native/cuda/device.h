@@ -34,6 +34,9 @@ struct gn_kernel {
 
 namespace googlenet::cuda {
 
+/** The type of what is multiplied: values, their gradients, and the weights as kernels read them. */
+inline gn_type factors(const gn_device& device) { return device.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32; }
+
 using Kernel = std::unique_ptr<gn_kernel>;
 
 inline Kernel own_kernel(std::function<void(const gn_bindings&)> run) {

@@ -29,7 +29,7 @@ class Trial {
     if (step.bias.offset >= 0) this->step.bias.offset = aligned(step.weights.size);
     parameters_ = aligned(step.weights.size) + std::max<int64_t>(step.bias.size, 0);
     bindings.arenas[GN_ACTIVATIONS] = arena_.at_least(dst.offset + dst_ * gn_bytes_of(dst.type));
-    bindings.weights = factors_ = copy_.at_least(parameters_ * int64_t(sizeof(float)));
+    bindings.weights = multiplied_ = copy_.at_least(parameters_ * int64_t(sizeof(float)));
     bindings.parameters = static_cast<float*>(weights_.at_least(parameters_ * int64_t(sizeof(float))));
     bindings.gradients = static_cast<float*>(gradients_.at_least(parameters_ * int64_t(sizeof(float))));
   }
@@ -39,10 +39,9 @@ class Trial {
   void reset() const {
     char* const arena = static_cast<char*>(bindings.arenas[GN_ACTIVATIONS]);
     const bool forward = step.direction == GN_FORWARD;
-    const gn_type type = device_.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32;
     fill_noise(device_, arena, src_type_, src_, forward ? kSeed + 1 : kSeed);
     fill_noise(device_, arena + aligned(src_) * gn_bytes_of(src_type_), dst_type_, dst_, forward ? kSeed : kSeed + 1);
-    fill_noise(device_, factors_, type, parameters_, kSeed + 2);
+    fill_noise(device_, multiplied_, factors(device_), parameters_, kSeed + 2);
     fill_noise(device_, bindings.parameters, GN_F32, parameters_, kSeed + 2);
     fill_noise(device_, bindings.gradients, GN_F32, parameters_, kSeed);
   }
@@ -51,7 +50,7 @@ class Trial {
   static int64_t aligned(int64_t elements) { return (elements + 63) / 64 * 64; }
   gn_device& device_;
   Memory arena_, weights_, copy_, gradients_, scratch_;
-  void* factors_;                   // the weights as they are multiplied
+  void* multiplied_;                // the weights as kernels read them
   int64_t src_, dst_, parameters_;  // elements
   gn_type src_type_, dst_type_;
 
