@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator, type Simulation, simulated } from '../simulator/simulator.js'
-import { temporaryFolder } from '../train/pictures.js'
+import { useFolder } from '../train/pictures.js'
 
 const NOTE = 'simulated, not a GPU figure'
 const BENCH = fileURLToPath(new URL('../../bench/gpu.mjs', import.meta.url))
@@ -29,12 +29,8 @@ interface Report {
 }
 
 describe.skipIf(nativeAbsent)(`bench:gpu${nativeSkipReason}`, () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>
-  beforeAll(async () => {
-    buildSimulator()
-    folder = await temporaryFolder()
-  }, 600_000)
-  afterAll(() => folder.remove())
+  const folder = useFolder()
+  beforeAll(buildSimulator, 600_000)
 
   test('without a GPU it says so in one line and with its own exit code', () => {
     const { stdout, stderr, status } = bench([], { devices: 0 })

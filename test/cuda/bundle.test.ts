@@ -3,19 +3,15 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { SIMULATED_CUDNN } from '../simulator/simulator.js'
-import { temporaryFolder } from '../train/pictures.js'
+import { useFolder } from '../train/pictures.js'
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
 describe.skipIf(nativeAbsent)(`bundle for GPU machines${nativeSkipReason}`, () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>
-  beforeAll(async () => {
-    folder = await temporaryFolder()
-  })
-  afterAll(() => folder.remove())
+  const folder = useFolder()
 
   test('what is packed here runs there', { timeout: 600_000 }, () => {
     const archive = join(folder.path, 'bundle.tar.gz')

@@ -3,10 +3,10 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
+import { beforeAll, describe, expect, it, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator, SIMULATED_CUDNN, type Simulation } from '../simulator/simulator.js'
-import { temporaryFolder } from '../train/pictures.js'
+import { useFolder } from '../train/pictures.js'
 import { DONE, type Environment, inChild, on, PACKAGE } from './child.js'
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -31,12 +31,8 @@ function doctor(env: Environment): { available: boolean; description: string } {
 const UNAVAILABLE = 'GOOGLENET_ERR_DEVICE_UNAVAILABLE'
 
 describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReason}`, () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>
-  beforeAll(async () => {
-    buildSimulator()
-    folder = await temporaryFolder()
-  }, 600_000)
-  afterAll(() => folder.remove())
+  const folder = useFolder()
+  beforeAll(buildSimulator, 600_000)
 
   /** A simulated cuDNN without some of its libraries. */
   function cudnnWithout(...names: string[]): string {

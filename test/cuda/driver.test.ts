@@ -5,23 +5,21 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { placeDriver } from '../gpu/driver.js'
 import { writeCases } from '../gpu/write-cases.js'
 import { cases } from '../ops/cases.js'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator, type Simulation, simulated } from '../simulator/simulator.js'
-import { temporaryFolder } from '../train/pictures.js'
+import { useFolder } from '../train/pictures.js'
 
 describe.skipIf(nativeAbsent)(`driver on simulated CUDA${nativeSkipReason}`, () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  const folder = useFolder()
   const inFolder = (name: string) => join(folder.path, name)
-  beforeAll(async () => {
+  beforeAll(() => {
     buildSimulator()
-    folder = await temporaryFolder()
     placeDriver(folder.path, 'build/simulator/build/Release')
   }, 600_000)
-  afterAll(() => folder.remove())
 
   function drive(args: string[], simulation: Simulation = {}) {
     const env = { ...process.env, ...simulated(simulation).env }

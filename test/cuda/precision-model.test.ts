@@ -1,17 +1,13 @@
 /** Precision as users meet it: what a model says, refuses, holds in memory and saves; workers. On the simulated device. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator } from '../simulator/simulator.js'
-import { temporaryFolder } from '../train/pictures.js'
+import { useFolder } from '../train/pictures.js'
 import { DONE, type Environment, inChild, on, PACKAGE } from './child.js'
 
 describe.skipIf(nativeAbsent)(`models in bf16 on simulated CUDA${nativeSkipReason}`, () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>
-  beforeAll(async () => {
-    buildSimulator()
-    folder = await temporaryFolder()
-  }, 600_000)
-  afterAll(() => folder.remove())
+  const folder = useFolder()
+  beforeAll(buildSimulator, 600_000)
   const run = (script: string, more: Environment = {}, memory?: number) => inChild(script, on({ memory }, more))
 
   test("a model says its precision; 'auto' is f32", () => {

@@ -7,22 +7,18 @@ import { cases } from '../ops/cases.js'
 import { expectParity, solveCase } from '../ops/parity.js'
 import { NativeProcess, nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator, simulated } from '../simulator/simulator.js'
-import { temporaryFolder } from '../train/pictures.js'
+import { useFolder } from '../train/pictures.js'
 import { DONE, inChild, on } from './child.js'
 
 const withWeights = cases.filter(({ rows }) => rows.some(({ op }) => op === 'conv' || op === 'linear'))
 const miniature = cases.find(({ name }) => name === 'network: GoogLeNet in miniature')!
 
 describe.skipIf(nativeAbsent)(`tuning on simulated CUDA${nativeSkipReason}`, () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  const folder = useFolder()
   const cache = () => join(folder.path, 'cache')
   const file = () => join(cache(), 'cuda-tuning.json')
-  beforeAll(async () => {
-    buildSimulator()
-    folder = await temporaryFolder()
-  }, 600_000)
+  beforeAll(buildSimulator, 600_000)
   beforeEach(() => rmSync(cache(), { recursive: true, force: true }))
-  afterAll(() => folder.remove())
 
   const place = (more: Record<string, string> = {}, precision: Precision = 'f32') => {
     const { env, options } = simulated({ precision })

@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
+import { afterAll, beforeAll } from 'vitest'
 
 const SIZE = 56
 const COLOURS = [
@@ -19,6 +20,20 @@ const COLOURS = [
 export async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'googlenet-test-'))
   return { path, remove: () => rm(path, { recursive: true, force: true }) }
+}
+
+/** One that a block of tests has from its first to its last. */
+export function useFolder(): { readonly path: string } {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  beforeAll(async () => {
+    folder = await temporaryFolder()
+  })
+  afterAll(() => folder.remove())
+  return {
+    get path() {
+      return folder.path
+    },
+  }
 }
 
 /** Writes `dir/<class>/<n>.jpg` for up to four classes named a, b, c, d. */
