@@ -3,13 +3,12 @@ network that was found (docs/decisions/0006). Random boxes and mirrors as in loa
 """
 
 import math
-import os
 import random
 
 import cv2
 import numpy as np
 import simplejpeg
-from serve import THREADS, prepared, serve
+from serve import THREADS, photos_of, serve
 
 SIZE = 224
 
@@ -30,9 +29,7 @@ def box(width: int, height: int) -> tuple[int, int, int, int]:
 class OpenCv:
     def prepare(self, work, batch, precision, photos):
         cv2.setNumThreads(THREADS)
-        random.seed(1)
-        folder = prepared(photos)
-        self.files = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+        self.files = photos_of(photos)
         self.batch = np.empty((batch, SIZE, SIZE, 3), np.uint8)
 
     def run(self):

@@ -7,6 +7,7 @@ One that cannot time single batches has its own slice(seconds), which returns mi
 import base64
 import json
 import os
+import random
 import struct
 import sys
 import time
@@ -39,6 +40,13 @@ def images(name: str, batch: int) -> np.ndarray:
 
 def labels(batch: int) -> np.ndarray:
     return np.arange(batch) * 37 % 1000
+
+
+def photos_of(folder: str) -> list[str]:
+    """Paths of prepared photos; choosing among them by chance is repeatable from here on."""
+    random.seed(1)
+    path = prepared(folder)
+    return [os.path.join(path, name) for name in sorted(os.listdir(path))]
 
 
 def weights() -> dict[str, np.ndarray]:

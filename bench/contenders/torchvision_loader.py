@@ -1,10 +1,9 @@
 """torchvision's second transforms on bytes, antialiased as is their default: decode_jpeg, RandomResizedCrop, flip."""
 
-import os
 import random
 
 import torch
-from serve import THREADS, prepared, serve
+from serve import THREADS, photos_of, serve
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms import v2
 
@@ -14,9 +13,7 @@ SIZE = 224
 class TorchVision:
     def prepare(self, work, batch, precision, photos):
         torch.set_num_threads(THREADS)
-        random.seed(1)
-        folder = prepared(photos)
-        self.files = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+        self.files = photos_of(photos)
         self.batch = torch.empty((batch, 3, SIZE, SIZE), dtype=torch.uint8)
         self.transform = v2.Compose([v2.RandomResizedCrop(SIZE, antialias=True), v2.RandomHorizontalFlip()])
 
