@@ -38,14 +38,17 @@ export interface ComputeOptions extends GlobalOptions {
   tune?: boolean
   precision?: CreateOptions['precision']
 }
-export function exactOption(): Option {
-  return new Option('--exact', 'direct convolutions only: slower, with the smallest rounding errors')
+export function addComputeOptions(command: Command): Command {
+  return command
+    .option('--exact', 'direct convolutions only: slower, with the smallest rounding errors')
+    .option('--tune', 'CUDA: time the engines of every convolution once; remembered in the cache folder')
+    .addOption(
+      choice('--precision <name>', 'tf32 and bf16 need --device cuda (default: auto, which is f32)', PRECISIONS),
+    )
 }
-export function precisionOption(): Option {
-  return choice('--precision <name>', 'tf32 and bf16 need --device cuda (default: auto, which is f32)', PRECISIONS)
-}
-export function tuneOption(): Option {
-  return new Option('--tune', 'CUDA: time the engines of every convolution once; remembered in the cache folder')
+/** Those of them that GoogLeNet.create() and load() take. */
+export function engineOptions({ device, threads, exact, tune, precision }: ComputeOptions) {
+  return { device, threads, exact, tune, precision }
 }
 
 /** For flags that may be given several times. */

@@ -5,13 +5,12 @@
 import { Argument, type Command } from 'commander'
 import { GoogLeNet } from '../model/model.js'
 import {
+  addComputeOptions,
   type ComputeOptions,
   choice,
-  exactOption,
+  engineOptions,
   number,
-  precisionOption,
   type Runner,
-  tuneOption,
   whole,
 } from './arguments.js'
 import { table, type Ui } from './ui.js'
@@ -28,7 +27,7 @@ interface Options extends ComputeOptions {
 const WARM_UP = 3
 
 export function addBench(program: Command, run: Runner): void {
-  program
+  const command = program
     .command('bench')
     .description('measure the speed of training, inference or single kernels')
     .addArgument(new Argument('<what>').choices(['train', 'predict', 'layers']))
@@ -37,19 +36,13 @@ export function addBench(program: Command, run: Runner): void {
     .option('--input-size <n>', 'height and width of the input', whole(1), 224)
     .option('--width <x>', 'multiplies the channels', number, 1)
     .addOption(choice('--block <kind>', 'Inception module', ['reduced', 'naive']).default('reduced'))
-    .addOption(exactOption())
-    .addOption(tuneOption())
-    .addOption(precisionOption())
-    .action((what: string, _options, command: Command) => {
-      return run((ui) => bench(what, command.optsWithGlobals<Options>(), ui))
-    })
+  addComputeOptions(command).action((what: string) => run((ui) => bench(what, command.optsWithGlobals<Options>(), ui)))
 }
 
 async function bench(what: string, options: Options, ui: Ui): Promise<void> {
-  const { batch, steps, inputSize, width, block, device, precision, threads, exact, tune } = options
+  const { batch, steps, inputSize, width, block } = options
   const auxiliary = what !== 'predict'
-  const engine = { device, precision, threads, exact, tune }
-  await using model = await GoogLeNet.create({ ...engine, inputSize, width, block, auxiliary })
+  await using model = await GoogLeNet.create({ ...engineOptions(options), inputSize, width, block, auxiliary })
   if (what === 'layers') return await layers(model, batch, ui)
 
   const images = new Float32Array(batch * 3 * inputSize * inputSize).map((_, i) => ((i * 2654435761) % 256) - 128)

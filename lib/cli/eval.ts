@@ -5,14 +5,13 @@ import type { Crops } from '../model/crops.js'
 import { evaluate } from '../model/evaluate.js'
 import { GoogLeNet } from '../model/model.js'
 import {
+  addComputeOptions,
   type ComputeOptions,
   choice,
   collect,
-  exactOption,
-  precisionOption,
+  engineOptions,
   type Runner,
   requireFlags,
-  tuneOption,
 } from './arguments.js'
 import { percent, type Ui } from './ui.js'
 
@@ -26,7 +25,7 @@ interface Options extends ComputeOptions {
 }
 
 export function addEval(program: Command, run: Runner): void {
-  program
+  const command = program
     .command('eval')
     .description('evaluate a model, or several as an ensemble')
     .option('--weights <file>', 'model; several times: an ensemble', collect)
@@ -35,23 +34,20 @@ export function addEval(program: Command, run: Runner): void {
     .addOption(choice('--crops <n>', 'views per image', ['1', '10', '144']).default('1'))
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']))
     .option('--strict', 'an image that cannot be decoded is an error')
-    .addOption(exactOption())
-    .addOption(tuneOption())
-    .addOption(precisionOption())
-    .action((_options, command: Command) => {
-      requireFlags(command, 'weights', 'data')
-      return run((ui) => evaluation(command.optsWithGlobals<Options>(), ui))
-    })
+  addComputeOptions(command).action(() => {
+    requireFlags(command, 'weights', 'data')
+    return run((ui) => evaluation(command.optsWithGlobals<Options>(), ui))
+  })
 }
 
 async function evaluation(options: Options, ui: Ui): Promise<void> {
-  const { weights, device, precision, threads, exact, tune, labels, resize, strict } = options
+  const { weights, labels, resize, strict } = options
   const { signal } = ui
   const models: GoogLeNet[] = []
   const progress = { stop() {} }
   try {
     for (const file of weights)
-      models.push(await GoogLeNet.load(file, { device, precision, threads, exact, tune, auxiliary: false, signal }))
+      models.push(await GoogLeNet.load(file, { ...engineOptions(options), auxiliary: false, signal }))
     const names = models[0]!.labels
     const data = labels
       ? await ImageFolder.labelled(options.data, labels, { signal })

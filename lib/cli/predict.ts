@@ -3,13 +3,12 @@ import type { Command } from 'commander'
 import { readLabels } from '../model/labels.js'
 import { GoogLeNet } from '../model/model.js'
 import {
+  addComputeOptions,
   type ComputeOptions,
   choice,
-  exactOption,
-  precisionOption,
+  engineOptions,
   type Runner,
   requireFlags,
-  tuneOption,
   whole,
 } from './arguments.js'
 import { percent, table, type Ui } from './ui.js'
@@ -22,7 +21,7 @@ interface Options extends ComputeOptions {
 }
 
 export function addPredict(program: Command, run: Runner): void {
-  program
+  const command = program
     .command('predict')
     .description('classify images')
     .argument('<image...>', 'image files')
@@ -30,21 +29,17 @@ export function addPredict(program: Command, run: Runner): void {
     .option('--labels <file>', 'names of the classes, one a line (synset_words.txt); default: those in the model')
     .option('--top <k>', 'guesses per image', whole(1), 5)
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']).default('warp'))
-    .addOption(exactOption())
-    .addOption(tuneOption())
-    .addOption(precisionOption())
-    .action((images: string[], _options, command: Command) => {
-      requireFlags(command, 'weights')
-      return run((ui) => predict(images, command.optsWithGlobals<Options>(), ui))
-    })
+  addComputeOptions(command).action((images: string[]) => {
+    requireFlags(command, 'weights')
+    return run((ui) => predict(images, command.optsWithGlobals<Options>(), ui))
+  })
 }
 
 async function predict(images: string[], options: Options, ui: Ui): Promise<void> {
-  const { weights, device, precision, threads, exact, tune, top, resize } = options
+  const { weights, top, resize } = options
   const { signal } = ui
   const labels = options.labels ? await readLabels(options.labels) : undefined
-  const engine = { device, precision, threads, exact, tune }
-  await using model = await GoogLeNet.load(weights, { ...engine, auxiliary: false, labels, signal })
+  await using model = await GoogLeNet.load(weights, { ...engineOptions(options), auxiliary: false, labels, signal })
   const guesses = await model.predict(images, { top, resize, signal })
   const predictions = images.map((image, index) => ({ image, top: guesses[index]! }))
   const text = predictions.map(({ image, top }) => {

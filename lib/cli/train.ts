@@ -9,7 +9,7 @@ import type { Device } from '../device.js'
 import { GoogLeNetError } from '../errors.js'
 import { GoogLeNet } from '../model/model.js'
 import { lastCheckpoint } from '../train/run-folder.js'
-import { choice, collect, exactOption, number, precisionOption, type Runner, tuneOption, whole } from './arguments.js'
+import { addComputeOptions, choice, collect, engineOptions, number, type Runner, whole } from './arguments.js'
 import {
   AUGMENTATIONS,
   AVERAGES,
@@ -31,7 +31,7 @@ const FINE_TUNING_RATE = 0.001
 const RATE = 0.01
 
 export function addTrain(program: Command, run: Runner): void {
-  program
+  const command = program
     .command('train')
     .description('train on a folder of class folders')
     .option('--data <dir>', 'training images, a folder per class (required, here or in --config)')
@@ -69,13 +69,10 @@ export function addTrain(program: Command, run: Runner): void {
     .option('--input-size <n>', "default: 224, or the model's", whole(1))
     .option('--width <x>', 'multiplies the channels (default: 1)', number)
     .addOption(choice('--block <kind>', 'Inception module (default: reduced)', ['reduced', 'naive']))
-    .addOption(exactOption())
-    .addOption(tuneOption())
-    .addOption(precisionOption())
     .option('--strict', 'an image that cannot be decoded is an error')
     .option('--resume <dir>', 'go on with a run, bit for bit')
     .option('--config <file>', 'options as JSON; flags win')
-    .action((_options, command: Command) => run((ui) => train(command.optsWithGlobals<TrainFlags>(), ui)))
+  addComputeOptions(command).action(() => run((ui) => train(command.optsWithGlobals<TrainFlags>(), ui)))
 }
 
 async function train(flags: TrainFlags, ui: Ui): Promise<void> {
@@ -132,8 +129,8 @@ async function refuseExistingRun(out: string): Promise<void> {
 }
 
 async function openModel(config: TrainConfig, data: ImageFolder, resume: string | undefined, signal: AbortSignal) {
-  const { threads, precision, exact, tune, inputSize, width, block, seed, weights } = config
-  const common = { device: config.device as Device | undefined, threads, precision, exact, tune }
+  const { inputSize, width, block, seed, weights } = config
+  const common = engineOptions({ ...config, device: config.device as Device | undefined })
   if (resume) return GoogLeNet.load(lastCheckpoint(resume), { ...common, signal })
   const options = { ...common, inputSize, width, block, seed, classes: data.classes.length, labels: data.classes }
   return weights ? GoogLeNet.load(weights, { ...options, auxiliary: true, signal }) : GoogLeNet.create(options)

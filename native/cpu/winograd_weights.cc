@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "core/pages.h"
 #include "cpu/simd.h"
 #include "cpu/winograd_tiles.h"
 
@@ -14,7 +15,7 @@ WinogradWeights::WinogradWeights(gn_device& device, const Key& key)
     : device_(device),
       key_(key),
       floats_(int64_t(key.inputs) * key.outputs * winograd_point_count(key.taps)),
-      data_(static_cast<float*>(std::aligned_alloc(64, size_t(floats_) * sizeof(float)))) {
+      data_(static_cast<float*>(allocate_pages(bytes()))) {
   if (!data_) throw std::bad_alloc();
 }
 

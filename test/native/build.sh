@@ -38,7 +38,7 @@ for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_d
   winograd_weights; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
-for name in threads cores; do compile "native/core/$name.cc" "$out/$name.o" ""; done
+for name in threads cores pages; do compile "native/core/$name.cc" "$out/$name.o" ""; done
 common=$objects objects=
 for file in native/train/local_store.cc native/optim/optimizer.cc native/backend/registry.cc test/native/*_test.cc; do
   compile "$file" "$out/$(basename "$file" .cc).o" ""
