@@ -41,7 +41,7 @@ class Resident {
       work();
       remember(engine().memory());
     };
-    return worker_.submit(info.Env(), std::move(job));
+    return worker_.submit(info.This(), std::move(job));
   }
 
   Napi::Value memory(const Napi::CallbackInfo& info) {
@@ -51,7 +51,7 @@ class Resident {
 
   Napi::Value dispose(const Napi::CallbackInfo& info) {
     if (disposed_.IsEmpty()) {
-      const Napi::Promise promise = worker_.close(info.Env(), [this] {
+      const Napi::Promise promise = worker_.close(info.This(), [this] {
         engine_.reset();
         ended_();
         remember({});

@@ -108,12 +108,14 @@ void Worker::finish(Napi::Env env, Job& job) {
   }
 }
 
-Napi::Promise Worker::submit(Napi::Env env, std::unique_ptr<Job> job) {
+Napi::Promise Worker::submit(const Napi::Value& owner, std::unique_ptr<Job> job) {
+  const Napi::Env env = owner.Env();
   const Napi::Promise promise = job->deferred.Promise();
   if (closed_) {
     job->deferred.Reject(to_js_error(env, Code::DISPOSED, "the model has been disposed of").Value());
     return promise;
   }
+  job->keep.push_back(Napi::Persistent(owner.As<Napi::Object>()));
   if (pending_++ == 0) done_.Ref(env);
   {
     std::lock_guard lock(mutex_);
@@ -123,7 +125,8 @@ Napi::Promise Worker::submit(Napi::Env env, std::unique_ptr<Job> job) {
   return promise;
 }
 
-Napi::Promise Worker::close(Napi::Env env, std::function<void()> last) {
+Napi::Promise Worker::close(const Napi::Value& owner, std::function<void()> last) {
+  const Napi::Env env = owner.Env();
   std::deque<std::unique_ptr<Job>> rejected;
   {
     std::lock_guard lock(mutex_);
@@ -135,7 +138,7 @@ Napi::Promise Worker::close(Napi::Env env, std::function<void()> last) {
   }
   auto job = std::make_unique<Job>(env);
   job->work = std::move(last);
-  const Napi::Promise promise = submit(env, std::move(job));
+  const Napi::Promise promise = submit(owner, std::move(job));
   closed_ = true;
   return promise;
 }

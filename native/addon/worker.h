@@ -27,7 +27,7 @@ class Worker {
     std::function<void()> work;
     std::function<Napi::Value(Napi::Env)> result;  // none: undefined
     CancelFlag cancel = std::make_shared<std::atomic<bool>>(false);
-    std::vector<Napi::ObjectReference> keep;  // JavaScript memory that work reads
+    std::vector<Napi::ObjectReference> keep;  // JavaScript memory that work reads, and the worker's owner
     std::optional<Failure> failure;
   };
 
@@ -35,9 +35,11 @@ class Worker {
   /** Cancels what runs and waits for the thread. */
   ~Worker();
 
-  Napi::Promise submit(Napi::Env env, std::unique_ptr<Job> job);
+  /** `owner`, the JavaScript object that has this worker, is not collected before the promise has settled: somebody may
+   *  await a call on an object that nothing else refers to. */
+  Napi::Promise submit(const Napi::Value& owner, std::unique_ptr<Job> job);
   /** Rejects the jobs that wait (DISPOSED), lets the running one end, then runs `last` on the thread and ends it. */
-  Napi::Promise close(Napi::Env env, std::function<void()> last);
+  Napi::Promise close(const Napi::Value& owner, std::function<void()> last);
   bool closed() const { return closed_; }
 
   /** Stops every worker of an environment: called when its process is about to exit, since a thread that still

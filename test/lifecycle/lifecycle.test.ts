@@ -96,10 +96,33 @@ describe('the end of a model', () => {
   it('abort while a step runs rejects it, and the model works on', async () => {
     const script = `
       const controller = new AbortController()
-      setTimeout(() => controller.abort('because'), 10)
-      const error = await model.step(batch(8), { signal: controller.signal }).catch((error) => error)
+      const running = model.step(batch(8), { signal: controller.signal }).catch((error) => error)
+      setImmediate(() => controller.abort('because'))
+      const error = await running
       console.log(error.name, error.code, error.cause, Number.isFinite((await model.step(batch(1))).loss))`
     expect(await inChild(script)).toEqual({ ...DONE, output: 'AbortError ABORT_ERR because true' })
+  })
+
+  it('what is awaited is not collected, though nothing else refers to it', async () => {
+    // Without a reference of the call's own, the promise of a session that is collected before its turn never settles.
+    const script = `
+      const { native } = await import('${new URL('native.js', PACKAGE).href}')
+      const layers = [
+        { op: 'input', name: 'data', channels: 512, height: 8, width: 8 },
+        { op: 'conv', name: 'conv', src: 'data', outputs: 4096, kernel: 3, weightFiller: { type: 'xavier' } },
+      ]
+      const breathe = () => new Promise((resolve) => setImmediate(resolve))
+      const begun = new Promise((resolve) => setTimeout(resolve, 10))
+      const called = ['initialize', 'dispose'].map(async (last) => {
+        const session = new (native().Session)({ layers })
+        session.initialize(1).catch(() => {}) // refused when it has not begun before the end
+        await begun
+        return session[last](2)
+      })
+      await begun
+      for (let i = 0; i < 5; i++) { await breathe(); globalThis.gc() }
+      console.log((await Promise.all(called)).length)`
+    expect(await inChild(script)).toEqual({ ...DONE, output: '2' })
   })
 
   it('two models work side by side', async () => {
@@ -131,9 +154,15 @@ describe('the event loop', () => {
       const input = batch(8)
       let worst = 0, last = performance.now()
       const timer = setInterval(() => { worst = Math.max(worst, performance.now() - last - 5); last = performance.now() }, 5)
-      for (let i = 0; i < 5; i++) await model.step(input)
+      const held = []
+      for (let i = 0; i < 7; i++) {
+        worst = 0
+        await model.step(input)
+        held.push(worst)
+      }
       clearInterval(timer)
-      console.log(worst < 50 || worst)`
+      const median = held.sort((a, b) => a - b)[3] // other processes may hold one step up, we would all of them
+      console.log(median < 50 || median)`
     expect(await inChild(script)).toEqual({ ...DONE, output: 'true' })
   })
 })

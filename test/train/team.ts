@@ -66,15 +66,44 @@ export function wrapped(wrap: (worker: Worker, index: number) => Partial<Worker>
   }
 }
 export const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-/** Workers that take a while between fetch and push. */
-export const slowed = (ms: (index: number) => number, pushed: (index: number, staleness: number) => void = () => {}) =>
+/**
+ * Time that passes only while all of `sleepers` sleep, so that who wakes before whom is no matter of the machine's load.
+ * Those that have ended sleep no more: the others are then woken after a while.
+ */
+export function virtualClock(sleepers: number): typeof pause {
+  const asleep: { until: number; wake: (value: unknown) => void }[] = []
+  let now = 0
+  let impatient: NodeJS.Timeout
+  const advance = () => {
+    asleep.sort((a, b) => a.until - b.until)
+    const next = asleep.shift()
+    if (!next) return
+    now = next.until
+    next.wake(undefined)
+    impatient = setTimeout(advance, 300)
+  }
+  return (ms) => {
+    clearTimeout(impatient)
+    const woken = new Promise((wake) => asleep.push({ until: now + ms, wake }))
+    if (asleep.length === sleepers) advance()
+    else impatient = setTimeout(advance, 300)
+    return woken
+  }
+}
+
+interface Slowness {
+  sleep?: typeof pause
+  pushed?: (index: number, staleness: number) => void
+}
+/** Workers that take `ms` between fetch and push. */
+export const slowed = (ms: (index: number) => number, { sleep = pause, pushed }: Slowness = {}) =>
   wrapped((worker, index) => ({
     compute: async (batch, { push, ...options }) => {
       const computed = await worker.compute(batch, options)
-      await pause(ms(index))
+      await sleep(ms(index))
       if (!push) return computed
       const result = await worker.push(push)
-      pushed(index, result.staleness)
+      pushed?.(index, result.staleness)
       return { ...computed, pushed: result }
     },
   }))

@@ -9,7 +9,7 @@ import { average, type FitOptions, GoogLeNet } from '../../lib/index.js'
 import type { MakeWorker } from '../../lib/train/make-runner.js'
 import { train } from '../../lib/train/trainer.js'
 import type { ComputeOptions } from '../../lib/train/worker.js'
-import { all, epochsOf, OPTIONS, SMALL, slowed, stateOf, trained, useData, wrapped } from './team.js'
+import { all, epochsOf, OPTIONS, SMALL, slowed, stateOf, trained, useData, virtualClock, wrapped } from './team.js'
 
 const folder = await useData()
 
@@ -120,7 +120,7 @@ describe('staleness', () => {
       const { last } = await trained(
         folder,
         { workers, batchSize: 1 },
-        slowed(() => 40),
+        slowed(() => 40, { sleep: virtualClock(workers) }),
       )
       const { mean, max, p50, p95, histogram, pushes } = last.staleness!
       expect(pushes).toBe(48)
@@ -133,10 +133,10 @@ describe('staleness', () => {
 
   it('of a worker k times as slow as the W - 1 others is k (W - 1), theirs W - 2 + 1/k; the mean stays W - 1', async () => {
     const [slow, fast]: [number[], number[]] = [[], []]
-    const makeWorker = slowed(
-      (index) => (index === 0 ? 4 * 60 : 60),
-      (index, staleness) => (index === 0 ? slow : fast).push(staleness),
-    )
+    const makeWorker = slowed((index) => (index === 0 ? 4 * 60 : 60), {
+      sleep: virtualClock(4),
+      pushed: (index, staleness) => (index === 0 ? slow : fast).push(staleness),
+    })
     // One epoch without an end in between, where all come to rest; the first push of each and the last of the slow
     // one, which outlives the others, belong to no steady state.
     await trained(folder, { workers: 4, batchSize: 1 }, makeWorker)
@@ -150,7 +150,7 @@ describe('staleness', () => {
     const { last } = await trained(
       folder,
       { workers: 4, maxStaleness: 2 },
-      slowed((index) => 5 + 5 * index),
+      slowed((index) => 5 + 5 * index, { sleep: virtualClock(4) }),
     )
     const { rejected, pushes, histogram } = last.staleness!
     expect(rejected).toBe(histogram.slice(3).reduce((a, b) => a + b, 0))
