@@ -83,6 +83,10 @@ export interface RuleOptions {
 export interface UpdateOptions extends RuleOptions {
   /** Counter that drives dropout; the step's number. */
   step: number
+  /** The input of the next step, brought to a GPU while this one computes. */
+  next?: NativeInput | undefined
+  /** This input is what the step before was given as `next`, unchanged. */
+  announced?: boolean
 }
 export interface StepResult {
   /** Weighted total of all losses. */

@@ -6,6 +6,7 @@ import type { Precision } from '../native.js'
 import { checkBoolean, checkInteger, checkKnown, checkNumber, checkOneOf } from '../options.js'
 import type { Optimizer } from '../train/optimizer.js'
 import type { NetworkOptions } from './googlenet.js'
+import type { Batch } from './images.js'
 
 export interface CreateOptions extends NetworkOptions {
   /** Default 'auto', the processor: see `deviceReason`. 'cuda' throws when there is none, with what is missing. */
@@ -61,6 +62,11 @@ export interface StepOptions extends Abortable {
   rate?: number
   /** Parameter names that stay as they are. */
   frozen?: readonly string[]
+  /**
+   * The batch of the step after: its images cross to the GPU while this step computes. Not to be changed until then.
+   * Without a GPU there is nothing to gain, and it is ignored.
+   */
+  next?: Batch | undefined
 }
 export interface StepOutcome {
   /** Weighted total of main and auxiliary losses, mean over the batch. */

@@ -13,6 +13,7 @@ import {
   type CudaDevice,
   type KernelInfo,
   type LayerInfo,
+  type NativeInput,
   type NativeSession,
   type NativeTensor,
   native,
@@ -72,6 +73,8 @@ export class GoogLeNet {
   readonly #layers: LayerInfo[]
   readonly #workers = new Set<ReplicaWorker>()
   #steps = 0
+  /** The last step's `next`. */
+  #announced: NativeInput['data'] | undefined
 
   private constructor(given: CreateOptions) {
     checkKnown('GoogLeNet', given, CREATE_KEYS)
@@ -156,12 +159,15 @@ export class GoogLeNet {
    * stay as they were), GOOGLENET_ERR_DISPOSED; AbortError
    */
   async step(batch: Batch, options: StepOptions = {}): Promise<StepOutcome> {
-    checkKnown('step', options, ['optimizer', 'rate', 'frozen', 'signal'])
-    const { optimizer = sgd(), frozen = [], signal } = options
+    checkKnown('step', options, ['optimizer', 'rate', 'frozen', 'next', 'signal'])
+    const { optimizer = sgd(), frozen = [], next, signal } = options
     const rate = checkNumber('rate', options.rate ?? optimizer.rate)
     const input = toInput(batch.images, this.options.inputSize)
     const labels = toLabels(batch.labels, input.shape[0]!, this.classes)
-    const update = { ...optimizer, rate, step: this.#steps, frozen }
+    const following = next && toInput(next.images, this.options.inputSize)
+    const announced = input.data === this.#announced
+    this.#announced = following?.data
+    const update = { ...optimizer, rate, step: this.#steps, frozen, next: following, announced }
     const result = await this.#call((cancel) => this.#session.step(input, labels, update, cancel), signal)
     this.#steps++
     return { ...result, correct: result.losses[MAIN_LOSS]!.correct }
@@ -308,8 +314,8 @@ export class GoogLeNet {
   }
 
   /**
-   * Bytes held natively: parameters (weights, gradients, optimiser state, average), arena, scratch, kernels' weight
-   * copies, and all of that of its workers.
+   * Bytes held natively: parameters (weights, gradients, optimiser state, average), arena, scratch, what kernels hold
+   * of their own (copies of weights; on a GPU inputs on their way too), and all of that of its workers.
    */
   memory() {
     this.#guard.check()

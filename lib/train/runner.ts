@@ -38,6 +38,22 @@ export interface Runner {
   dispose(): Promise<void>
 }
 
+interface Ahead {
+  task: Task
+  next?: Task | undefined
+}
+async function* alone(tasks: AsyncIterable<Task>): AsyncGenerator<Ahead> {
+  for await (const task of tasks) yield { task }
+}
+async function* withNext(tasks: AsyncIterable<Task>): AsyncGenerator<Ahead> {
+  let task: Task | undefined
+  for await (const next of tasks) {
+    if (task) yield { task, next }
+    task = next
+  }
+  if (task) yield { task }
+}
+
 /** The model itself, one step after the other. */
 export class SoloRunner implements Runner {
   constructor(
@@ -49,9 +65,10 @@ export class SoloRunner implements Runner {
 
   async run(tasks: AsyncIterable<Task>, report: (outcome: Outcome) => void): Promise<number> {
     const { model, optimizer, frozen } = this
-    for await (const task of tasks) {
-      const { images, labels } = task.batch
-      const { loss, correct } = await model.step({ images, labels }, { optimizer, rate: task.rate, frozen })
+    // One ahead for a GPU's sake. A processor would only wait for the batch.
+    for await (const { task, next } of model.device === 'cpu' ? alone(tasks) : withNext(tasks)) {
+      const options = { optimizer, rate: task.rate, frozen, next: next?.batch }
+      const { loss, correct } = await model.step(task.batch, options)
       report({ task, loss, correct, updates: ++this.updates, storeSeconds: 0 })
     }
     return this.updates

@@ -41,6 +41,8 @@ std::shared_ptr<RunRequest> batch_request(Worker::Job& job, const Graph& graph, 
   request->step = options.Get("step").ToNumber().Uint32Value();
   if (const Napi::Value first = options.Get("firstSample"); !first.IsUndefined())
     request->first_sample = first.ToNumber().Int64Value();
+  if (const Napi::Value next = options.Get("next"); !next.IsUndefined()) request->next = keep_input(job, input, next);
+  request->announced = options.Get("announced").ToBoolean();
   use_cancel(job, info[3], *request);
   return request;
 }

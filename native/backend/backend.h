@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GN_BACKEND_VERSION 3
+#define GN_BACKEND_VERSION 4
 
 extern "C" {
 
@@ -156,6 +156,7 @@ typedef enum gn_rule {
 typedef struct gn_update {
   gn_rule rule;
   float *parameters, *momentum, *squares, *average;
+  void* copy;  // NULL, or the parameters in the geometry's type, made from them: written with them
   const float* gradients;
   int64_t first, count;
   float rate, momentum_factor, decay, gradient_scale;
@@ -243,14 +244,17 @@ typedef struct gn_backend {
   gn_status (*scale_add)(gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale);
   /** to = from, count elements of the geometry's type; NULL where that is always f32. */
   gn_status (*convert)(gn_device* device, void* to, const float* from, int64_t count);
-  /** Bytes of weight copies that the device's kernels hold. */
-  int64_t (*kernel_bytes)(const gn_device* device);
+  /** Bytes of the device that were not asked for by allocate(): weight copies of kernels, tensors on their way. */
+  int64_t (*own_bytes)(const gn_device* device);
   /** sum of squares of count floats in f64, in an order that does not depend on the number of threads. */
   gn_status (*square_sum)(gn_device* device, const float* values, int64_t count, double* result);
   /** Host to view. channel_map[c] is the physical channel (relative to the view) of logical channel c; NULL =
    *  identity. U8 input is RGB interleaved and becomes planes B, G, R minus mean (B, G, R). Fills padding with 0. */
   gn_status (*import_tensor)(gn_device* device, const gn_tensor* dst, const int32_t* channel_map, void* arena,
                              const void* host, gn_host_format format, const float mean[3]);
+  /** Begins to bring over what import_tensor will be given next, beside what the device is doing; host memory is the
+   *  caller's again when this returns. NULL host: what was brought is forgotten. NULL where nothing would be gained. */
+  gn_status (*stage)(gn_device* device, const void* host, int64_t bytes);
   /** View to host f32 (N, C, H, W). */
   gn_status (*export_tensor)(gn_device* device, const gn_tensor* src, const int32_t* channel_map, const void* arena,
                              float* host);

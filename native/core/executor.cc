@@ -115,6 +115,7 @@ HostTensor Executor::export_host(const gn_tensor& tensor, int node) {
 
 void Executor::load(Program& program, const RunRequest& request) {
   const Plan& plan = program.plan;
+  if (backend_.stage && !request.announced) check(backend_.stage(device_, nullptr, 0));
   for (const HostInput& input : request.inputs) {
     const int node = graph_.find(input.name);
     import_host(plan.value(node), node, input);
@@ -148,6 +149,13 @@ void Executor::load(Program& program, const RunRequest& request) {
   bindings_.step = request.step;
   bindings_.first_sample = request.first_sample;
   bindings_.variable = nullptr;
+}
+
+void Executor::stage(const RunRequest& request) {
+  if (!backend_.stage || !request.next) return;
+  int64_t bytes = request.next->format == GN_HOST_F32_NCHW ? int64_t(sizeof(float)) : 1;
+  for (const int64_t size : request.next->shape) bytes *= size;
+  backend_.stage(device_, request.next->data, bytes);
 }
 
 const void* Executor::weights() {
@@ -251,6 +259,7 @@ StepResult Executor::differentiate(RunRequest request) {
   load(p, request);
   sync(p);
   execute(p, false, request.cancelled);
+  stage(request);
   StepResult result;
   result.losses = losses(p);
   result.loss = total_of(result.losses, p, request);

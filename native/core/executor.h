@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,10 @@ struct RunRequest {
   uint32_t step = 0;
   int64_t first_sample = 0;
   const std::atomic<bool>* cancelled = nullptr;
+  /** Training: the input of the request after this, brought to the device while this one computes. */
+  std::optional<HostInput> next;
+  /** The input is what the request before named as its next. */
+  bool announced = false;
 };
 struct RunResult {
   std::map<std::string, HostTensor> outputs, input_gradients;
@@ -119,6 +124,9 @@ class Executor {
   void import_host(const gn_tensor& tensor, int node, const HostInput& host);
   HostTensor export_host(const gn_tensor& tensor, int node);
   void load(Program& program, const RunRequest& request);
+  /** Brings the request's next input over, where the device can do that meanwhile. What fails here fails no step: that
+   *  input is then brought by its own. */
+  void stage(const RunRequest& request);
   void execute(Program& program, bool backward, const std::atomic<bool>* cancelled);
   /** gn_recorder, or null: steps are done as they are told. executor_recorded.cc has the steps that are recorded. */
   const gn_recorder* recorder() const { return options_.capture ? backend_.recorder : nullptr; }

@@ -73,6 +73,7 @@ StepResult Executor::replay_step(RunRequest request, const OptimizerOptions* opt
   for (size_t i = 0; i < updates.size(); i++) {
     updates[i].variable = reinterpret_cast<const gn_update*>(at + sizeof(Variables)) + i;
     updates[i].verdict = judgement.verdict;
+    updates[i].copy = converted_.data();
   }
 
   stop_if(request.cancelled);
@@ -83,6 +84,7 @@ StepResult Executor::replay_step(RunRequest request, const OptimizerOptions* opt
     stop_if(request.cancelled);
     for (const gn_update& u : updates) check(backend_.update(device_, &u));
   });
+  stage(request);
   StepResult result;
   gn_verdict verdict{};
   result.losses = losses(p, &verdict);
@@ -90,7 +92,10 @@ StepResult Executor::replay_step(RunRequest request, const OptimizerOptions* opt
   result.loss = total_of(result.losses, p, request);
   result.gradient_norm = std::sqrt(verdict.square_sum);
   check_norm(result, request);
-  if (optimizer) store_->count_update();
+  if (optimizer) {
+    store_->count_update();
+    converted_version_ = store_->contents();
+  }
   result.updates = store_->updates();
   return result;
 }

@@ -74,7 +74,7 @@ HostTensor Executor::get_parameter(ParameterSet set, const std::string& name) {
 MemoryReport Executor::memory() const {
   return {store_->bytes() + gradients_.bytes(), arena_.bytes(),
           scratch_.bytes() + labels_.bytes() + results_.bytes() + variables_.bytes(),
-          backend_.kernel_bytes(device_) + converted_.bytes()};
+          backend_.own_bytes(device_) + converted_.bytes()};
 }
 
 std::vector<KernelReport> Executor::profile(int batch, bool training) {

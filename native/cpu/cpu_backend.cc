@@ -110,9 +110,7 @@ gn_status run(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
 gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
   return safely([&] { kernel->sync(*bindings); });
 }
-int64_t kernel_bytes(const gn_device* device) {
-  return device->onednn->weight_bytes() + device->winograd_weights.bytes();
-}
+int64_t own_bytes(const gn_device* device) { return device->onednn->weight_bytes() + device->winograd_weights.bytes(); }
 
 const gn_backend kBackend{
     GN_BACKEND_VERSION,
@@ -137,13 +135,14 @@ const gn_backend kBackend{
       return safely([&] { scale_add(*device, dst, src, count, keep, scale); });
     },
     nullptr,  // f32 alone
-    kernel_bytes,
+    own_bytes,
     [](gn_device* device, const float* values, int64_t count, double* result) {
       return safely([&] { *result = square_sum(*device, values, count); });
     },
     [](gn_device* device, const gn_tensor* dst, const int32_t* map, void* arena, const void* host,
        gn_host_format format,
        const float mean[3]) { return safely([&] { import_tensor(*device, *dst, map, arena, host, format, mean); }); },
+    nullptr,  // the host's memory is the device's
     [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
       return safely([&] { export_tensor(*device, *src, map, arena, host); });
     },

@@ -55,6 +55,7 @@ void close(gn_device* device) {
     cudaStreamSynchronize(device->stream);
     device->target.reset();
     device->pinned.reset();
+    device->feed.reset();
     cudaStreamDestroy(device->stream);
   }
   delete device;
@@ -175,7 +176,9 @@ const gn_backend kBackend{
     [](gn_device* device, void* to, const float* from, int64_t count) {
       return on(device, [&] { convert(*device, to, from, count); });
     },
-    [](const gn_device*) { return int64_t(0); },
+    [](const gn_device* device) {
+      return device->staging.bytes() + device->partials.bytes() + (device->feed ? device->feed->bytes() : 0);
+    },
     [](gn_device* device, const float* values, int64_t count, double* result) {
       return on(device, [&] { *result = square_sum(*device, values, count); });
     },
@@ -183,6 +186,7 @@ const gn_backend kBackend{
        gn_host_format format, const float mean[3]) {
       return on(device, [&] { import_tensor(*device, *dst, map, arena, host, format, mean); });
     },
+    [](gn_device* device, const void* host, int64_t bytes) { return on(device, [&] { stage(*device, host, bytes); }); },
     [](gn_device* device, const gn_tensor* src, const int32_t* map, const void* arena, float* host) {
       return on(device, [&] { export_tensor(*device, *src, map, arena, host); });
     },

@@ -9,6 +9,7 @@
 
 #include "backend/backend.h"
 #include "cuda/cudnn_graph.h"
+#include "cuda/feed.h"
 #include "cuda/memory.h"
 #include "cuda/pinned.h"
 #include "cuda/recording.h"
@@ -19,8 +20,9 @@ struct gn_device {
   cudaStream_t stream = nullptr;
   std::unique_ptr<googlenet::cuda::Target> target;
   std::unique_ptr<googlenet::cuda::Pinned> pinned;
-  googlenet::cuda::Memory staging;   // a host tensor on its way in or out, and its channel map
-  googlenet::cuda::Memory partials;  // f64 sums of square_sum
+  std::unique_ptr<googlenet::cuda::Feed> feed;  // null until something was staged
+  googlenet::cuda::Memory staging;              // a host tensor on its way in or out, and its channel map
+  googlenet::cuda::Memory partials;             // f64 sums of square_sum
   std::string description;
   std::string identity;  // what a choice among engines depends on: cuDNN's version and the card
   bool tune = false;
@@ -61,6 +63,7 @@ void scale_add(gn_device& device, float* dst, const float* src, int64_t count, f
 double square_sum(gn_device& device, const float* values, int64_t count);  // optim.cu
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
                    gn_host_format format, const float mean[3]);  // transfer.cu
+void stage(gn_device& device, const void* host, int64_t bytes);  // transfer.cu
 void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
                    float* host);  // transfer.cu
 

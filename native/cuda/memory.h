@@ -30,6 +30,7 @@ class Memory {
     }
     return data_;
   }
+  int64_t bytes() const { return bytes_; }
 
  private:
   void release() {

@@ -42,6 +42,7 @@ struct Update {
       w -= v;
     }
     u.parameters[i] = w;
+    if (u.copy) static_cast<Bf16*>(u.copy)[i] = w;
     if (!u.average) return;
     const float a = u.average[i];
     u.average[i] = u.average_share >= 1 ? w : a + u.average_share * (w - a);

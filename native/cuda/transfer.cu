@@ -70,8 +70,10 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
   const bool bytes = format == GN_HOST_U8_NHWC_RGB;
   const int64_t size = pixels(dst) * dst.c * (bytes ? 1 : int64_t(sizeof(float)));
   const std::vector<int32_t> map = logical(dst, channel_map);
-  const Staging staging(device, size, map);
-  device.pinned->send(staging.tensor, host, size);
+  char* const fed = device.feed ? device.feed->find(host, size, device.stream) : nullptr;
+  const Staging staging(device, fed ? 0 : size, map);
+  if (!fed) device.pinned->send(staging.tensor, host, size);
+  char* const tensor = fed ? fed : staging.tensor;
   gn_bindings b{};
   b.arenas[dst.arena] = arena;
   with_type(dst.type, [&](auto element) {
@@ -79,12 +81,19 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
     Import<T> body{bind<T>(dst, b), staging.channels,       nullptr, nullptr, {}, uint32_t(dst.span),
                    uint32_t(dst.c), uint32_t(dst.h * dst.w)};
     if (bytes)
-      body.bytes = reinterpret_cast<const uint8_t*>(staging.tensor);
+      body.bytes = reinterpret_cast<const uint8_t*>(tensor);
     else
-      body.planes = reinterpret_cast<const float*>(staging.tensor);
+      body.planes = reinterpret_cast<const float*>(tensor);
     for (int i = 0; i < 3 && mean; i++) body.mean[i] = mean[i];
     for_each(device, pixels(dst) * dst.span, body);
   });
+  if (fed) device.feed->taken(device.stream);
+}
+
+void stage(gn_device& device, const void* host, int64_t bytes) {
+  if (host && !device.feed) device.feed = std::make_unique<Feed>();
+  if (host) device.feed->bring(host, bytes);
+  if (!host && device.feed) device.feed->forget();
 }
 
 void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,

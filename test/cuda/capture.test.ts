@@ -24,12 +24,12 @@ describe.skipIf(nativeAbsent)(`recorded steps${nativeSkipReason}`, () => {
 
   test('the simulated runtime refuses what a capture forbids', () => expect(missingRefusals()).toBe(''))
 
-  test('ten steps give the bits of steps that are not recorded', () => {
+  test.each(['f32', 'bf16'])('ten steps in %s give the bits of steps that are not recorded', (precision) => {
     // Dropout, rates, momentum, decay, clipping and the average's share change from step to step; frozen weights and
     // another batch size ask for another recording; evaluations come between.
     const script = (capture: boolean) => `
       const { sgd } = await import('${PACKAGE}index.js')
-      const model = await GoogLeNet.create({ ...small, seed: 5, capture: ${capture} })
+      const model = await GoogLeNet.create({ ...small, seed: 5, precision: '${precision}', capture: ${capture} })
       await model.keepAverage({ kind: 'ema', from: 2, decay: 0.9 }, 0)
       for (let step = 0; step < 10; step++) {
         const optimizer = { ...sgd(), momentum: 0.9 - step / 50, weightDecay: step / 1000, clip: step % 3 }

@@ -38,12 +38,10 @@ describe.skipIf(nativeAbsent)(`models in bf16 on simulated CUDA${nativeSkipReaso
       console.log(JSON.stringify(model.memory()))`
     const [f32, bf16] = ['f32', 'bf16'].map((precision) => JSON.parse(run(script(precision)).output))
     expect(bf16.parameters).toBe(f32.parameters)
-    expect(bf16.kernels).toBeGreaterThan(0)
-    expect(f32.kernels).toBe(0)
+    expect(bf16.kernels).toBeGreaterThan(f32.kernels) // the weights that are multiplied
     expect(bf16.arena / f32.arena).toBeLessThan(0.6)
     const size = (bf16.parameters + bf16.arena + bf16.scratch + bf16.kernels) / 2 ** 20
-    // Beside it lie the staged input and partial sums: see device.test.ts.
-    expect(run(script('bf16'), {}, Math.ceil(size) + 2)).toMatchObject(DONE)
+    expect(run(script('bf16'), {}, Math.ceil(size))).toMatchObject(DONE)
     expect(run(script('bf16'), {}, Math.floor(size)).output).toContain('GOOGLENET_ERR_OUT_OF_MEMORY')
   })
 

@@ -1,0 +1,144 @@
+/** Batches brought to the simulated device while the step before computes: the bits of batches that are not. */
+import { beforeAll, describe, expect, test } from 'vitest'
+import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
+import { buildSimulator, type Simulation } from '../simulator/simulator.js'
+import { drawPictures, useFolder } from '../train/pictures.js'
+import { DONE, inChild, on, PACKAGE } from './child.js'
+
+/** `train(model, count, announce)`: steps over differing batches; losses, and the weights' sum at the end. */
+const HELPERS = `
+  const noise = (step, n = 2) => ({
+    images: new Float32Array(n * 3 * 48 * 48).map((_, i) => 60 * Math.sin(i * (step + 1))),
+    labels: Array.from({ length: n }, (_, i) => (i + step) % 3),
+  })
+  const weights = async (model) => [...(await model.parameters()).values()].map(({ data }) => data.reduce((a, b) => a + b)).join()
+  const train = async (model, batches, announce) => {
+    const losses = []
+    for (const [i, batch] of batches.entries())
+      losses.push((await model.step(batch, { rate: 0.01, next: announce(batches, i) })).loss)
+    return losses.join(' ') + ' ' + (await weights(model))
+  }
+  const following = (batches, i) => batches[i + 1]
+`
+
+describe.skipIf(nativeAbsent)(`the next batch on simulated CUDA${nativeSkipReason}`, () => {
+  const folder = useFolder()
+  beforeAll(buildSimulator, 600_000)
+  const run = (script: string, simulation: Simulation = {}) => inChild(HELPERS + script, on(simulation))
+
+  const both = (options: string, batches: string, announce: string) => `
+    const batches = ${batches}
+    for (const announce of [() => undefined, ${announce}]) {
+      const model = await GoogLeNet.create({ ...small, ${options} })
+      console.log(await train(model, batches, announce))
+      await model.dispose()
+    }`
+  const expectEqual = ({ output, ...end }: ReturnType<typeof run>) => {
+    expect(end).toEqual(DONE)
+    const [without, announced, ...more] = output.split('\n')
+    expect(more).toEqual([])
+    expect(without).toMatch(/^(\S+ ){3}/)
+    expect(announced).toBe(without)
+  }
+
+  test.each([
+    ['recorded', 'capture: true'],
+    ['told', 'capture: false'],
+    ['in bf16', "precision: 'bf16'"],
+  ])('%s', (_, options) => expectEqual(run(both(options, '[0, 1, 2, 3, 4].map((step) => noise(step))', 'following'))))
+
+  test('of another size, of bytes, and larger than a slot', () => {
+    const batches = `[noise(0), noise(1, 3), noise(2, 160), noise(3), noise(4, 1),
+      { images: new Uint8Array(2 * 48 * 48 * 3).map((_, i) => i * 7), labels: [0, 1] }, noise(5)]`
+    expectEqual(run(both('', batches, 'following')))
+  })
+
+  test('announced and then not given, given twice, or announced in vain', () => {
+    const wrong = '(batches, i) => [batches[0], batches[i], undefined, batches[i + 1]][i % 4]'
+    expectEqual(run(both('', '[0, 1, 2, 3, 3, 4, 5, 6].map((step) => noise(step))', wrong)))
+  })
+
+  test('announced by a step that fails or is aborted', () => {
+    const script = `
+      const [a, b, c] = [0, 1, 2].map((step) => noise(step))
+      const bad = noise(3)
+      bad.images[0] = NaN
+      const results = []
+      for (const announce of [false, true]) {
+        const next = announce ? b : undefined
+        const model = await GoogLeNet.create(small)
+        for (let i = 0; i < 2; i++) await model.step(a, { rate: 0.01 })
+        const failed = await model.step(bad, { rate: 0.01, next }).catch(({ code }) => code)
+        const first = await model.step(b, { rate: 0.01 })
+        const controller = new AbortController()
+        const running = model.step(c, { rate: 0.01, next, signal: controller.signal }).catch(({ code }) => code)
+        controller.abort()
+        const aborted = await running
+        const second = await model.step(b, { rate: 0.01, next: announce ? c : undefined })
+        results.push([failed, aborted, first.loss, second.loss, (await model.step(c, { rate: 0.01 })).loss].join(' '))
+      }
+      console.log(results[0] === results[1], results[0])`
+    expect(run(script)).toEqual({ ...DONE, output: expect.stringMatching(/^true GOOGLENET_ERR_NOT_FINITE ABORT_ERR /) })
+  })
+
+  test('no memory to bring it early fails no step', () => {
+    // A batch of 160 is 4 MiB, which the device must hold twice to bring the next one early.
+    const script = `
+      const model = await GoogLeNet.create(small)
+      const codes = []
+      for (const next of [undefined, noise(1, 160), noise(1, 2)])
+        codes.push(await model.step(noise(0), { next }).then(() => 'done', ({ code }) => code))
+      console.log(codes.join(' '), Math.ceil((await model.memory().total) / 2 ** 20))`
+    const { output } = run(script)
+    const [, needed] = /^done done done (\d+)$/.exec(output)!
+    expect(run(script, { memory: Number(needed) - 3 }).output).toMatch(/^done done done /)
+  })
+
+  test('while the batch before is still on its way into the network', () => {
+    // 17 MB are more than the three pinned slots hold: what the device was asked for is done before they are sent.
+    const script = `
+      const { native } = await import('${PACKAGE}native.js')
+      const layers = [
+        { name: 'data', op: 'input', channels: 3, height: 1200, width: 1200 },
+        { name: 'pool', op: 'pool', src: 'data', kind: 'average', kernel: 'global' },
+        { name: 'fc', op: 'linear', src: 'pool', outputs: 2, weightFiller: { type: 'xavier' } },
+        { name: 'loss', op: 'loss', src: 'fc' },
+      ]
+      const shape = [1, 3, 1200, 1200]
+      const inputs = [1, 2, 3, 4].map((value) => ({ shape, data: new Float32Array(3 * 1200 * 1200).fill(value) }))
+      for (const announce of [false, true]) {
+        const session = new (native().Session)({ layers, device: 'cuda' })
+        await session.initialize(1)
+        const losses = []
+        for (const [step, input] of inputs.entries()) {
+          const options = { rate: 0.1, step, next: announce ? inputs[step + 1] : undefined, announced: announce && step > 0 }
+          losses.push((await session.step(input, Int32Array.of(1), options)).loss)
+        }
+        console.log(losses.join(' '))
+      }`
+    expectEqual(run(script))
+  })
+
+  test('in fit(): what one worker gives, who is told of no batch before its turn', async () => {
+    await drawPictures(folder.path, 3, 7)
+    const script = `
+      const { ImageFolder } = await import('${PACKAGE}index.js')
+      const data = await ImageFolder.open('${folder.path}')
+      for (const workers of [undefined, 1]) {
+        const model = await GoogLeNet.create(small)
+        let last
+        for await (const event of model.fit(data, { epochs: 2, batchSize: 4, augment: 'caffe', workers })) last = event
+        console.log(last.epoch, last.imagesSeen, last.loss, await weights(model))
+        await model.dispose()
+      }`
+    expectEqual(run(script))
+  })
+
+  test('what is not a batch is refused before anything happens', () => {
+    const script = `
+      const model = await GoogLeNet.create(small)
+      const next = { images: new Float32Array(5), labels: [] }
+      console.log(await model.step(noise(0), { next }).catch(({ code }) => code), model.steps)`
+    expect(run(script)).toEqual({ ...DONE, output: 'GOOGLENET_ERR_INVALID_SHAPE 0' })
+  })
+})
