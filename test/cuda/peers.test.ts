@@ -29,13 +29,14 @@ describe.skipIf(nativeAbsent)(`workers on several simulated devices${nativeSkipR
   const run = (script: string, simulation: Simulation = {}) =>
     inChild(WORKERS + script, on({ devices: 2, ...simulation }))
 
-  test.each([true, false])(
-    'a worker elsewhere gives the bits of one at home; peers: %s',
-    { timeout: 60_000 },
-    (peers) => {
-      // Averages, clipping, sums of gradients on weights that were not fetched anew, groups and what is left of one.
-      const script = (home: string, device: string) => `
-      const model = await GoogLeNet.create({ ...small, seed: 5, device: '${home}' })
+  test.each([
+    { peers: true, precision: 'f32' },
+    { peers: false, precision: 'f32' },
+    { peers: true, precision: 'bf16' },
+  ])('a worker elsewhere gives the bits of one at home: %o', { timeout: 60_000 }, ({ peers, precision }) => {
+    // Averages, clipping, sums of gradients on weights that were not fetched anew, groups and what is left of one.
+    const script = (home: string, device: string) => `
+      const model = await GoogLeNet.create({ ...small, seed: 5, device: '${home}', precision: '${precision}' })
       await model.keepAverage({ kind: 'ema', from: 2, decay: 0.9 }, 0)
       const worker = model.worker({ device: '${device}' })
       const clipped = { ...push, optimizer: sgd({ clip: 1 }) }
@@ -50,12 +51,11 @@ describe.skipIf(nativeAbsent)(`workers on several simulated devices${nativeSkipR
       for (let step = 6; step < 9; step++) console.log((await compute(worker, step, { push: { ...push, group: 2 } })).pushed.updates)
       console.log(await worker.flush({ ...push, group: 2 }))
       console.log(await digest(model, ['weights', 'momentum', 'average']))`
-      const expected = run(script('cuda', 'cuda:0'), { peers })
-      expect(expected).toEqual({ ...DONE, output: expect.stringMatching(/\n5\n5\n6\n6\n7\n[0-9a-f]{64}$/) })
-      expect(run(script('cuda:0', 'cuda:1'), { peers })).toEqual(expected)
-      expect(run(script('cuda:1', 'cuda:0'), { peers })).toEqual(expected)
-    },
-  )
+    const expected = run(script('cuda', 'cuda:0'), { peers })
+    expect(expected).toEqual({ ...DONE, output: expect.stringMatching(/\n5\n5\n6\n6\n7\n[0-9a-f]{64}$/) })
+    expect(run(script('cuda:0', 'cuda:1'), { peers })).toEqual(expected)
+    expect(run(script('cuda:1', 'cuda:0'), { peers })).toEqual(expected)
+  })
 
   test('three workers over two devices add up, and their recorded run repeats on one', { timeout: 60_000 }, () => {
     const script = (options: string) => `
@@ -182,6 +182,25 @@ describe.skipIf(nativeAbsent)(`workers on several simulated devices${nativeSkipR
       }
       console.log([...outcomes].sort().join(' '))`
     expect(run(script)).toEqual({ ...DONE, output: expect.stringMatching(/^(GOOGLENET_ERR_DISPOSED )?done$/) })
+  })
+
+  test('aborted at any moment, a step elsewhere has been pushed whole or not at all', () => {
+    const script = `
+      const model = await GoogLeNet.create(small), plain = await GoogLeNet.create(small)
+      const worker = model.worker({ device: 'cuda:1' }), other = plain.worker()
+      for (let step = 0; step < 20; step++) {
+        const controller = new AbortController()
+        const before = await digest(model)
+        const running = compute(worker, step, { push, signal: controller.signal }).then(() => 'done', ({ code }) => code)
+        for (let turns = 0; turns < 3 * (step % 5); turns++) await new Promise((resolve) => setImmediate(resolve))
+        if (step % 5 < 4) controller.abort()
+        const outcome = await running
+        if ((outcome === 'done') === ((await digest(model)) === before)) console.log('half a push', outcome)
+        if (outcome === 'done') await compute(other, step)
+        else if (outcome !== 'ABORT_ERR') console.log(outcome)
+      }
+      console.log((await digest(model)) === (await digest(plain)))`
+    expect(run(script)).toEqual({ ...DONE, output: 'true' })
   })
 
   test('process.exit while a worker elsewhere computes keeps the exit code', () => {
