@@ -33,7 +33,7 @@ describe.skipIf(nativeAbsent)(`workers on several simulated devices${nativeSkipR
     { peers: true, precision: 'f32' },
     { peers: false, precision: 'f32' },
     { peers: true, precision: 'bf16' },
-  ])('a worker elsewhere gives the bits of one at home: %o', { timeout: 60_000 }, ({ peers, precision }) => {
+  ])('a worker elsewhere gives the bits of one at home: %o', ({ peers, precision }) => {
     // Averages, clipping, sums of gradients on weights that were not fetched anew, groups and what is left of one.
     const script = (home: string, device: string) => `
       const model = await GoogLeNet.create({ ...small, seed: 5, device: '${home}', precision: '${precision}' })
@@ -57,7 +57,7 @@ describe.skipIf(nativeAbsent)(`workers on several simulated devices${nativeSkipR
     expect(run(script('cuda:1', 'cuda:0'), { peers })).toEqual(expected)
   })
 
-  test('three workers over two devices add up, and their recorded run repeats on one', { timeout: 60_000 }, () => {
+  test('three workers over two devices add up, and their recorded run repeats on one', () => {
     const script = (options: string) => `
       const model = await GoogLeNet.create({ ...small, seed: 5 })
       const data = await ImageFolder.open('${folder.path}/train')
@@ -85,7 +85,7 @@ describe.skipIf(nativeAbsent)(`workers on several simulated devices${nativeSkipR
     expect(run(script("devices: ['cuda:0', 'cuda:1']"))).toEqual(expected)
   })
 
-  test('memory() is what both devices gave, and dispose gives all of it back', { timeout: 60_000 }, () => {
+  test('memory() is what both devices gave, and dispose gives all of it back', () => {
     const script = (device: string, times = 1) => `
       for (let i = 0; i < ${times}; i++) {
         const model = await GoogLeNet.create({ ...small, width: 0.5 })
@@ -244,7 +244,7 @@ describe.skipIf(nativeAbsent)(`workers on several simulated devices${nativeSkipR
     })
   })
 
-  test('googlenet train --devices: the model on the first, the run resumed', { timeout: 60_000 }, () => {
+  test('googlenet train --devices: the model on the first, the run resumed', () => {
     const train = (...args: string[]) => {
       const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, 'train', ...args], {
         env: { ...process.env, ...on({ devices: 2 }) },
