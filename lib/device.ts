@@ -8,10 +8,12 @@ import { GoogLeNetError } from './errors.js'
 import { type CudaDevice, type NativeModule, native } from './native.js'
 import { invalid } from './options.js'
 
-export type Device = 'auto' | 'cpu' | CudaDevice
+/** Where something computes. */
+export type ComputeDevice = 'cpu' | CudaDevice
+export type Device = 'auto' | ComputeDevice
 
 export interface DeviceChoice {
-  device: 'cpu' | CudaDevice
+  device: ComputeDevice
   /** Why this device: what was asked for, or what speaks against another. */
   deviceReason: string
 }
@@ -29,6 +31,8 @@ export interface DeviceInfo {
 /** The CUDA backend has been proved on a simulated device only, so it is taken by name and never by default. */
 const AUTO = "'auto' is the processor as long as no GPU has been seen to run the CUDA backend"
 
+const CUDA = /^cuda(:\d{1,3})?$/
+
 /** Opening a GPU takes a while and its libraries stay: once is enough. */
 const opened = new Set<string>()
 
@@ -36,18 +40,36 @@ const opened = new Set<string>()
 export function chooseDevice(wanted: Device = 'auto'): DeviceChoice {
   if (wanted === 'cpu') return { device: 'cpu', deviceReason: 'asked for' }
   if (wanted === 'auto') return { device: 'cpu', deviceReason: AUTO }
-  if (!/^cuda(:\d{1,3})?$/.test(wanted)) throw invalid('device', "'auto', 'cpu', 'cuda' or 'cuda:N'", wanted)
+  if (!CUDA.test(wanted)) throw invalid('device', "'auto', 'cpu', 'cuda' or 'cuda:N'", wanted)
+  checkAvailable(wanted, "Use device 'cpu' meanwhile")
+  return { device: wanted, deviceReason: 'asked for' }
+}
+
+/**
+ * The device of a worker: of the kind of its model's, since only such devices reach each other's memory.
+ *
+ * @throws GOOGLENET_ERR_DEVICE_UNAVAILABLE, GOOGLENET_ERR_INVALID_ARGUMENT
+ */
+export function checkWorkerDevice(name: string, wanted: ComputeDevice, model: ComputeDevice): ComputeDevice {
+  if (model === 'cpu' ? wanted !== 'cpu' : !CUDA.test(wanted)) {
+    const expected = model === 'cpu' ? "'cpu'" : "'cuda' or 'cuda:N'"
+    throw invalid(name, `${expected}, as the model is on '${model}' (see its option 'device')`, wanted)
+  }
+  if (wanted !== 'cpu' && wanted !== model) checkAvailable(wanted, 'Let the workers do without it')
+  return wanted
+}
+
+function checkAvailable(device: CudaDevice, remedy: string): void {
   try {
-    if (!opened.has(wanted)) native().probe(wanted)
-    opened.add(wanted)
+    if (!opened.has(device)) native().probe(device)
+    opened.add(device)
   } catch (cause) {
     throw new GoogLeNetError(
       'GOOGLENET_ERR_DEVICE_UNAVAILABLE',
-      `device '${wanted}' is not available: ${(cause as Error).message}. Use device 'cpu' meanwhile`,
+      `device '${device}' is not available: ${(cause as Error).message}. ${remedy}`,
       { cause },
     )
   }
-  return { device: wanted, deviceReason: 'asked for' }
 }
 
 /** All devices this package knows, whether they can be used or not. */

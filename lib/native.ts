@@ -147,7 +147,8 @@ export interface Pushed {
   updates: number
   storeSeconds: number
 }
-/** A worker with weights, activations, gradients and a thread of its own beside a session, whose store it serves. */
+/** A worker with weights, activations, gradients and a thread of its own beside a session, whose store it serves; on the
+ *  session's device or another one of its kind. */
 export interface NativeReplica {
   compute(
     input: NativeInput,
@@ -269,7 +270,7 @@ export interface NativeModule {
   libraries: string
   Session: new (options: SessionOptions) => NativeSession
   Pipeline: new (options: PipelineOptions) => NativePipeline
-  Replica: new (session: NativeSession, options: { threads: number }) => NativeReplica
+  Replica: new (session: NativeSession, options: { threads: number; device: 'cpu' | CudaDevice }) => NativeReplica
   Cancel: new () => NativeCancel
   /** JPEG to RGB on a libuv thread (greyscale and CMYK included). */
   decodeJpeg(encoded: Uint8Array): Promise<DecodedImage>

@@ -56,6 +56,11 @@ export function collect(text: string, before: string[] = []): string[] {
   return [...before, text]
 }
 
+/** For flags that take several values at once. */
+export function commaList(text: string): string[] {
+  return text.split(',').map((item) => item.trim())
+}
+
 export function choice(flags: string, description: string, choices: readonly string[]): Option {
   return new Option(flags, description).choices(choices)
 }

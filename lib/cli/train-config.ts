@@ -41,6 +41,7 @@ const schema = z.object({
   averageDecay: z.number().min(0).max(1).optional(),
   averageFrom: count.optional(),
   workers: positive.optional(),
+  devices: z.array(z.string()).optional(),
   sync: z.boolean().optional(),
   backupWorkers: count.optional(),
   fetchEvery: positive.optional(),

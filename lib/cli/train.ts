@@ -9,7 +9,16 @@ import type { Device } from '../device.js'
 import { GoogLeNetError } from '../errors.js'
 import { GoogLeNet } from '../model/model.js'
 import { lastCheckpoint } from '../train/run-folder.js'
-import { addComputeOptions, choice, collect, engineOptions, number, type Runner, whole } from './arguments.js'
+import {
+  addComputeOptions,
+  choice,
+  collect,
+  commaList,
+  engineOptions,
+  number,
+  type Runner,
+  whole,
+} from './arguments.js'
 import {
   AUGMENTATIONS,
   AVERAGES,
@@ -54,6 +63,7 @@ export function addTrain(program: Command, run: Runner): void {
     .option('--average-decay <x>', 'of --average ema (default: 0.999)', number)
     .option('--average-from <n>', 'updates before it begins (polyak: half of the run; ema: 0)', whole(0))
     .option('--workers <n>', 'asynchronous workers, each on its share of the threads (default: none)', whole(1))
+    .option('--devices <list>', 'of the workers, in turns: cuda:0,cuda:1 (default: that of --device)', commaList)
     .option('--sync', 'workers in step: one update with the mean of their gradients')
     .option('--backup-workers <n>', 'late gradients a round of --sync does not wait for (default: 0)', whole(0))
     .option('--fetch-every <n>', 'steps between two fetches of the weights (default: 1)', whole(1))
@@ -129,8 +139,8 @@ async function refuseExistingRun(out: string): Promise<void> {
 }
 
 async function openModel(config: TrainConfig, data: ImageFolder, resume: string | undefined, signal: AbortSignal) {
-  const { inputSize, width, block, seed, weights } = config
-  const common = engineOptions({ ...config, device: config.device as Device | undefined })
+  const { inputSize, width, block, seed, weights, devices } = config
+  const common = engineOptions({ ...config, device: (config.device ?? devices?.[0]) as Device | undefined })
   if (resume) return GoogLeNet.load(lastCheckpoint(resume), { ...common, signal })
   const options = { ...common, inputSize, width, block, seed, classes: data.classes.length, labels: data.classes }
   return weights ? GoogLeNet.load(weights, { ...options, auxiliary: true, signal }) : GoogLeNet.create(options)

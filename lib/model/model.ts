@@ -5,12 +5,11 @@
  */
 import { IMAGENET_MEAN } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
-import { chooseDevice } from '../device.js'
+import { type ComputeDevice, checkWorkerDevice, chooseDevice } from '../device.js'
 import { fromNative } from '../errors.js'
 import { cancellable, DisposeGuard } from '../lifetime.js'
 import {
   type AverageOptions,
-  type CudaDevice,
   type KernelInfo,
   type LayerInfo,
   type NativeInput,
@@ -61,7 +60,7 @@ import { type Summary, shapeAtInference, summarize } from './summary.js'
 
 export class GoogLeNet {
   readonly options: Readonly<ModelOptions>
-  readonly device: 'cpu' | CudaDevice
+  readonly device: ComputeDevice
   readonly deviceReason: string
   readonly precision: Precision
   readonly precisionReason: string
@@ -272,14 +271,17 @@ export class GoogLeNet {
 
   /**
    * A worker for a training loop of your own: a copy of the network with its own weights and threads, which fetches
-   * the model's weights and pushes gradients to them. Ends with the model, if not disposed of before.
+   * the model's weights and pushes gradients to them. Ends with the model, if not disposed of before. `device`: the
+   * model's (default), or another one of its kind, 'cuda:1' for a model on 'cuda:0'; weights and gradients then cross
+   * from card to card, directly where the cards reach each other.
    *
-   * @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_DISPOSED
+   * @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_DEVICE_UNAVAILABLE, GOOGLENET_ERR_DISPOSED
    */
-  worker({ threads = 1 }: { threads?: number } = {}): Worker {
+  worker({ threads = 1, device = this.device }: { threads?: number; device?: ComputeDevice } = {}): Worker {
     this.#guard.check()
     checkInteger('threads', threads, { min: 1, max: 1024 })
-    const replica = new (native().Replica)(this.#session, { threads })
+    checkWorkerDevice('device', device, this.device)
+    const replica = new (native().Replica)(this.#session, { threads, device })
     const worker: ReplicaWorker = new ReplicaWorker(replica, this.options.inputSize, this.classes, () =>
       this.#workers.delete(worker),
     )

@@ -91,7 +91,7 @@ export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOpti
   if (validation && String(validation.classes) !== String(data.classes)) {
     throw invalid('validation', `the classes of the training data (${data.classes.join(', ')})`, validation.classes)
   }
-  const workers = resolveWorkers(options)
+  const workers = resolveWorkers(options, model.device)
   const given = options.optimizer ?? sgd()
   if (!(given?.kind in optimizerState)) {
     throw invalid('optimizer', 'what sgd(), nesterov(), adagrad() or rmsprop() returns', given)

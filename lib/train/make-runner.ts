@@ -9,10 +9,10 @@ import { type Runner, SoloRunner } from './runner.js'
 import { SyncRunner } from './sync-runner.js'
 import { Team } from './team.js'
 import type { Worker } from './worker.js'
-import { shareThreads, type WorkerSettings } from './worker-options.js'
+import { type WorkerPlace, type WorkerSettings, workerPlaces } from './worker-options.js'
 
 /** Makes worker number `index`. The trainer knows workers by their interface alone; tests bring slow and broken ones. */
-export type MakeWorker = (model: GoogLeNet, threads: number, index: number) => Worker
+export type MakeWorker = (model: GoogLeNet, place: WorkerPlace, index: number) => Worker
 
 /** What the run is at, for push logs and counters. */
 export interface Position extends Omit<PushLogHeader, 'workers'> {
@@ -31,7 +31,7 @@ export async function makeRunner(
   const pushes = replay === undefined ? undefined : await replayed(replay, workers, position)
   const log = record === undefined ? undefined : await PushLog.create(record, { workers: workers.workers, ...position })
   const team = new Team(
-    shareThreads(model.threads, workers.workers).map((threads, index) => makeWorker(model, threads, index)),
+    workerPlaces(model.threads, workers).map((place, index) => makeWorker(model, place, index)),
     {
       ...{ optimizer, frozen, log, onError: workers.onWorkerError },
       ...workers,

@@ -29,7 +29,7 @@ export function train(
   model: GoogLeNet,
   data: ImageFolder,
   options: FitOptions,
-  makeWorker: MakeWorker = (model, threads) => model.worker({ threads }),
+  makeWorker: MakeWorker = (model, place) => model.worker(place),
 ): AsyncGenerator<FitEvent, void, undefined> {
   return drive(model, data, resolveFit(model, data, options), makeWorker)
 }

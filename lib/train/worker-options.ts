@@ -1,6 +1,7 @@
 /**
  * The options of fit() that concern workers, checked and with their defaults filled in.
  */
+import { type ComputeDevice, checkWorkerDevice } from '../device.js'
 import { checkBoolean, checkInteger, checkOneOf, invalid } from '../options.js'
 import type { Optimizer } from './optimizer.js'
 
@@ -10,6 +11,11 @@ export interface WorkerOptions {
    * asynchronously (Downpour SGD) on batches of `batchSize` each. Default: none, the model itself trains.
    */
   workers?: number
+  /**
+   * Devices that the workers are dealt out over in turns, of the kind of the model's, whose memory holds the weights that
+   * all of them train: ['cuda:0', 'cuda:1']. Default: the model's own.
+   */
+  devices?: readonly ComputeDevice[]
   /** In step instead: one update with the mean of all workers' gradients, as one batch of workers · batchSize. */
   sync?: boolean
   /** With `sync`: so many late gradients a round are not waited for; their batches come again. Default 0. */
@@ -35,12 +41,13 @@ export interface WorkerOptions {
 }
 
 export const WORKER_KEYS = [
-  ...['workers', 'sync', 'backupWorkers', 'fetchEvery', 'pushEvery', 'staleness', 'maxStaleness', 'softsync'],
-  ...['momentumCorrection', 'onWorkerError', 'record', 'replay'],
+  ...['workers', 'devices', 'sync', 'backupWorkers', 'fetchEvery', 'pushEvery', 'staleness', 'maxStaleness'],
+  ...['softsync', 'momentumCorrection', 'onWorkerError', 'record', 'replay'],
 ]
 
 export interface WorkerSettings {
   workers: number
+  devices: readonly ComputeDevice[]
   sync: boolean
   backupWorkers: number
   fetchEvery: number
@@ -54,8 +61,12 @@ export interface WorkerSettings {
   replay: string | undefined
 }
 
-/** Undefined where the model trains alone. @throws GOOGLENET_ERR_INVALID_ARGUMENT */
-export function resolveWorkers(options: WorkerOptions): WorkerSettings | undefined {
+/**
+ * Undefined where the model, which is on `device`, trains alone.
+ *
+ * @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_DEVICE_UNAVAILABLE
+ */
+export function resolveWorkers(options: WorkerOptions, device: ComputeDevice): WorkerSettings | undefined {
   const given = WORKER_KEYS.filter((key) => options[key as keyof WorkerOptions] !== undefined)
   if (options.workers === undefined) {
     const lone = given.find((key) => options[key as keyof WorkerOptions] !== false)
@@ -73,6 +84,7 @@ export function resolveWorkers(options: WorkerOptions): WorkerSettings | undefin
   const softsync = options.softsync && checkInteger('softsync', options.softsync, { min: 1, max: workers })
   return {
     workers,
+    devices: checkDevices(options.devices ?? [device], workers, device),
     sync,
     backupWorkers: checkInteger('backupWorkers', options.backupWorkers ?? 0, { max: workers - 1 }),
     fetchEvery: checkInteger('fetchEvery', options.fetchEvery ?? 1, { min: 1 }),
@@ -84,6 +96,12 @@ export function resolveWorkers(options: WorkerOptions): WorkerSettings | undefin
     record: options.record,
     replay: options.replay,
   }
+}
+
+function checkDevices(devices: readonly ComputeDevice[], workers: number, model: ComputeDevice) {
+  if (!Array.isArray(devices) || devices.length === 0 || devices.length > workers)
+    throw invalid('devices', `a list of 1 to ${workers} devices, no more than workers`, devices)
+  return devices.map((device) => checkWorkerDevice('devices', device, model))
 }
 
 /** Batches that one update stands for; 1 where updates come as they come. */
@@ -101,9 +119,20 @@ export function correctedMomentum(optimizer: Optimizer, workers: number): Optimi
   return { ...optimizer, momentum: Math.max(0, optimizer.momentum - (1 - 1 / workers)) }
 }
 
-/** How many of `threads` each worker gets: equal shares, the first ones one more, at least one each. */
-export function shareThreads(threads: number, workers: number): number[] {
-  return Array.from({ length: workers }, (_, i) =>
-    Math.max(1, Math.floor(threads / workers) + (i < threads % workers ? 1 : 0)),
-  )
+/** What a worker computes with. */
+export interface WorkerPlace {
+  threads: number
+  device: ComputeDevice
+}
+
+/** Where each worker computes: with an equal share of `threads` (the first ones one more, at least one each), on the
+ *  devices in turns. */
+export function workerPlaces(
+  threads: number,
+  { workers, devices }: Pick<WorkerSettings, 'workers' | 'devices'>,
+): WorkerPlace[] {
+  return Array.from({ length: workers }, (_, i) => ({
+    threads: Math.max(1, Math.floor(threads / workers) + (i < threads % workers ? 1 : 0)),
+    device: devices[i % devices.length]!,
+  }))
 }

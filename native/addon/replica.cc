@@ -17,7 +17,9 @@ static Session& session_of(const Napi::CallbackInfo& info) {
 static Executor::Options options_of(const Napi::CallbackInfo& info) {
   Executor::Options options = session_of(info).options();
   options.alone = true;
-  options.threads = info[1].As<Napi::Object>().Get("threads").ToNumber().Int32Value();
+  const auto given = info[1].As<Napi::Object>();
+  options.threads = given.Get("threads").ToNumber().Int32Value();
+  options.device = given.Get("device").ToString().Utf8Value();
   return options;
 }
 
@@ -31,9 +33,10 @@ ReplicaObject::ReplicaObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<ReplicaObject>(info),
       graph_(session_of(info).graph()),
       options_(options_of(info)),
+      home_(session_of(info).options().device),
       store_(store_of(info)),
       resident_(
-          info.Env(), [this] { return std::make_unique<Replica>(graph_, options_, store_); },
+          info.Env(), [this] { return std::make_unique<Replica>(graph_, options_, store_, home_); },
           [this] { store_.reset(); }) {}
 
 namespace {

@@ -25,6 +25,7 @@ class ReplicaObject : public Napi::ObjectWrap<ReplicaObject> {
 
   const Graph graph_;
   const Executor::Options options_;
+  const std::string home_;  // the session's device
   std::shared_ptr<Store> store_;
   Resident<Replica> resident_;  // last: its thread uses what stands above
 };

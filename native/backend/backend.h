@@ -10,7 +10,8 @@
 // Memory that `allocate` gave is the device's: the engine computes addresses in it and reads and writes it through
 // `upload` and `download` alone. What a device is asked to do happens in the order of the calls; it may happen later
 // than the call returns, except for what fills host memory (download, export_tensor, square_sum). Memory that several
-// devices use in turns is handed on after `finish`.
+// devices use in turns is handed on after `finish`. Devices opened on one card (or on the processor) use each other's
+// memory as their own; what another card's memory holds is brought over by `pull`.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -231,6 +232,9 @@ typedef struct gn_backend {
   /** Host memory is the caller's again when these return. */
   gn_status (*upload)(gn_device* device, void* to, const void* host, int64_t bytes);
   gn_status (*download)(gn_device* device, void* host, const void* from, int64_t bytes);
+  /** to = from, `bytes` of the memory of `other`, a device of this backend that has finished with them; NULL where all
+   *  devices share one memory. */
+  gn_status (*pull)(gn_device* device, void* to, const gn_device* other, const void* from, int64_t bytes);
   /** Waits until everything asked for is done, and reports what went wrong with it. */
   gn_status (*finish)(gn_device* device);
   gn_status (*prepare)(gn_device* device, const gn_step* step, gn_kernel** kernel);

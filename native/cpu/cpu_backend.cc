@@ -124,6 +124,7 @@ const gn_backend kBackend{
     release,
     copy,
     copy,
+    nullptr,  // one memory
     finish,
     prepare,
     destroy,

@@ -155,6 +155,9 @@ const gn_backend kBackend{
     [](gn_device* device, void* host, const void* from, int64_t bytes) {
       return on(device, [&] { device->pinned->receive(host, from, bytes); });
     },
+    [](gn_device* device, void* to, const gn_device* other, const void* from, int64_t bytes) {
+      return on(device, [&] { pull(*device, to, *other, from, bytes); });
+    },
     [](gn_device* device) {
       return on(device, [&] { check(cudaStreamSynchronize(device->stream), "waiting for the device"); });
     },

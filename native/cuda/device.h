@@ -26,6 +26,7 @@ struct gn_device {
   std::string description;
   std::string identity;  // what a choice among engines depends on: cuDNN's version and the card
   bool tune = false;
+  int peer = -1;  // the card that it was last told to read directly
 };
 
 struct gn_kernel {
@@ -56,9 +57,10 @@ Kernel make_dropout(gn_device& device, const gn_step& step);
 Kernel make_softmax(gn_device& device, const gn_step& step);   // SOFTMAX and LOSS
 Kernel make_gradient(gn_device& device, const gn_step& step);  // MASK and SUM
 
-void convert(gn_device& device, void* to, const float* from, int64_t count);  // convert.cu
-void update(gn_device& device, const gn_update& update);                      // optim.cu
-void judge(gn_device& device, const gn_judgement& judgement);                 // optim.cu
+void pull(gn_device& device, void* to, const gn_device& other, const void* from, int64_t bytes);  // peers.cc
+void convert(gn_device& device, void* to, const float* from, int64_t count);                      // convert.cu
+void update(gn_device& device, const gn_update& update);                                          // optim.cu
+void judge(gn_device& device, const gn_judgement& judgement);                                     // optim.cu
 void scale_add(gn_device& device, float* dst, const float* src, int64_t count, float keep, float scale);
 double square_sum(gn_device& device, const float* values, int64_t count);  // optim.cu
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "core/status.h"
+#include "train/peer_store.h"
 
 namespace googlenet {
 
@@ -19,10 +20,20 @@ class Timer {
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/** The store as the device sees it. */
+std::shared_ptr<Store> seen_from(const std::string& device, std::shared_ptr<Store> store, const std::string& home,
+                                 int64_t floats) {
+  if (&backend_named(device) != &backend_named(home))
+    throw Failure(Code::UNSUPPORTED, "a worker on '" + device + "' cannot serve a model on '" + home + "'");
+  if (device_index(device) == device_index(home)) return store;
+  return std::make_shared<PeerStore>(std::move(store), home, floats);
+}
+
 }  // namespace
 
-Replica::Replica(Graph graph, const Executor::Options& options, std::shared_ptr<Store> store)
-    : executor_(std::move(graph), options), store_(std::move(store)) {}
+Replica::Replica(Graph graph, const Executor::Options& options, std::shared_ptr<Store> store, const std::string& home)
+    : executor_(std::move(graph), options),
+      store_(seen_from(options.device, std::move(store), home, executor_.parameters()->floats())) {}
 
 // Plain gradient descent on its own copy: momentum and decay are the store's.
 void Replica::step_alone(const OptimizerOptions& local) {
@@ -90,7 +101,7 @@ uint64_t Replica::flush(const OptimizerOptions& optimizer) {
 
 MemoryReport Replica::memory() const {
   MemoryReport report = executor_.memory();
-  report.parameters += accrued_.bytes();
+  report.parameters += accrued_.bytes() + store_->worker_bytes();
   return report;
 }
 

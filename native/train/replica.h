@@ -16,7 +16,9 @@ struct Computed {
 
 class Replica {
  public:
-  Replica(Graph graph, const Executor::Options& options, std::shared_ptr<Store> store);
+  /** `home`: the device where the store lies; another one of the same kind than options.device is reached by peer copies.
+   */
+  Replica(Graph graph, const Executor::Options& options, std::shared_ptr<Store> store, const std::string& home);
 
   /**
    * A gradient for one batch. `fetch`: on the store's newest weights; else on those it has, moved by its own last

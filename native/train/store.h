@@ -1,7 +1,7 @@
 // Where the parameters of a model live while workers train them: the seam between a worker and its parameter server.
 // A worker fetches a copy of the weights, computes a gradient on it, and pushes the gradient; nothing else passes
-// between them, so a store may lie in this process (LocalStore), on another device or on another machine. After
-// Downpour SGD (Dean et al. 2012, section 4.1).
+// between them, so a store may lie on the worker's device (LocalStore), on another one (PeerStore) or on another
+// machine. After Downpour SGD (Dean et al. 2012, section 4.1).
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -54,6 +54,8 @@ class Store {
   virtual Pushed push(gn_device* by, const Push& push) = 0;
   /** Makes an update of the gradients of a group that is not complete; nothing without such. */
   virtual uint64_t flush(gn_device* by, const Push& push) = 0;
+  /** Bytes that it holds for this worker alone. */
+  virtual int64_t worker_bytes() const { return 0; }
 };
 
 }  // namespace googlenet

@@ -1,6 +1,10 @@
-// What the simulated runtime refuses while a stream is captured, as the real one does, and that a graph replays what was
-// asked for with the arguments it had then. Prints what is wrong, or nothing.
+// What the simulated runtime refuses while a stream is captured and between devices, as the real one does, and that a
+// graph replays what was asked for with the arguments it had then. Prints what is wrong, or nothing.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
@@ -14,8 +18,85 @@ static void expect(bool right, const char* what) {
   if (!right) std::printf("%s\n", what);
 }
 
+/** Whether the process lives on after `body`. */
+static bool survives(const std::function<void()>& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::freopen("/dev/null", "w", stderr);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/** Between device 0 and device 1. */
+static void peers() {
+  using googlenet::cuda::simulated_launch;
+  int* memory[2];
+  cudaStream_t streams[2];
+  for (const int device : {0, 1}) {
+    cudaSetDevice(device);
+    cudaMalloc(reinterpret_cast<void**>(&memory[device]), 64);
+    cudaStreamCreateWithFlags(&streams[device], cudaStreamNonBlocking);
+  }
+  const auto write = [&](int device, int by, int value) {
+    cudaSetDevice(by);
+    simulated_launch(streams[by], [at = memory[device], value] { *at = value; });
+    cudaStreamSynchronize(streams[by]);
+  };
+  expect(survives([&] { write(0, 0, 1), write(1, 1, 1), write(0, 0, 1); }), "memory of its own was refused");
+  expect(!survives([&] { write(1, 1, 1), write(1, 0, 1); }), "a kernel reached memory of another device");
+  expect(!survives([&] { cudaSetDevice(1), simulated_launch(streams[0], [] {}); }), "the wrong device was current");
+  expect(!survives([&] { cudaSetDevice(0), cudaMemcpyPeerAsync(memory[0], 0, memory[1], 1, 4, streams[0]); }),
+         "a copy went the long way without being asked to");
+  write(1, 1, 7), write(0, 0, 1);
+  cudaSetDevice(0);
+  int reaches = 0;
+  expect(cudaDeviceCanAccessPeer(&reaches, 0, 1) == cudaSuccess && reaches, "devices do not reach each other");
+  expect(cudaDeviceCanAccessPeer(&reaches, 0, 0) == cudaSuccess && !reaches, "a device is its own peer");
+  expect(cudaDeviceCanAccessPeer(&reaches, 0, 2) == cudaErrorInvalidDevice, "a device that is not there has peers");
+  expect(cudaDeviceEnablePeerAccess(0, 0) != cudaSuccess, "a device was made its own peer");
+  expect(cudaDeviceEnablePeerAccess(1, 1) == cudaErrorInvalidValue, "flags");
+  expect(cudaDeviceEnablePeerAccess(1, 0) == cudaSuccess, "peer access");
+  expect(cudaDeviceEnablePeerAccess(1, 0) == cudaErrorPeerAccessAlreadyEnabled, "peer access a second time");
+  expect(survives([&] { write(1, 0, 1); }), "a kernel did not reach a peer's memory");
+  expect(!survives([&] { write(0, 1, 1); }), "peer access works both ways");
+  const auto copy = [&] {
+    cudaSetDevice(0);
+    return cudaMemcpyPeerAsync(memory[0], 0, memory[1], 1, 4, streams[0]);
+  };
+  const auto arrived = [&] {
+    int result = 0;
+    cudaSetDevice(0);
+    simulated_launch(streams[0], [&] { result = *memory[0]; });
+    cudaStreamSynchronize(streams[0]);
+    return result;
+  };
+  expect(cudaMemcpyPeerAsync(memory[0], 1, memory[1], 0, 4, streams[0]) != cudaSuccess, "devices that are others");
+  expect(cudaMemcpyPeerAsync(memory[0], 0, memory[1], 1, 65, streams[0]) != cudaSuccess, "more than there is");
+  expect(copy() == cudaSuccess, "a copy");
+  write(1, 1, 8);  // before the copy is waited for
+  expect(arrived() == 8, "a copy did not wait for its stream");
+  setenv("SIMULATOR_PEERS", "0", 1);
+  expect(cudaDeviceCanAccessPeer(&reaches, 0, 1) == cudaSuccess && !reaches, "peers that are none");
+  write(1, 1, 9);
+  expect(copy() == cudaSuccess, "a copy through the host");
+  write(1, 1, 10);
+  expect(arrived() == 10, "a copy through the host did not wait for its stream");
+  setenv("SIMULATOR_FAILS", "0,1", 1);  // it has done more than that
+  expect(copy() == cudaErrorECCUncorrectable, "a copy from a device that has failed");
+  expect(cudaStreamSynchronize(streams[0]) == cudaSuccess, "the other device failed too");
+  expect(cudaStreamSynchronize(streams[1]) == cudaErrorECCUncorrectable, "a device that has failed");
+  unsetenv("SIMULATOR_FAILS");
+}
+
 int main() {
   using googlenet::cuda::simulated_launch;
+  setenv("SIMULATOR_DEVICES", "2", 1);
+  peers();
+  cudaSetDevice(0);
   cudaStream_t stream, other;
   cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);

@@ -2,12 +2,17 @@
 // lack something; streams.cc has the rest. Linked into googlenet_cuda.so in place of the real one.
 //   SIMULATOR_DRIVER   version the driver knows, 0 = no driver; default 13000
 //   SIMULATOR_DEVICES  how many GPUs it sees; default 1
-//   SIMULATOR_MEMORY   MiB of each; default 8192
+//   SIMULATOR_MEMORY   MiB of each, or a number for each: 64,16; default 8192
+//   SIMULATOR_PEERS    0: none reaches another's memory; default 1: all do, where it is enabled
+//   SIMULATOR_FAILS    items of work after which a device fails for good, a number for each; default 0: never
 //   SIMULATOR_CAPABILITY  compute capability of each, 75 = 7.5; default 90
 //   SIMULATOR_IDLE     nothing runs and memory is not touched: for plans that are only built (test/deviceless)
 #include "runtime.h"
 
-#include <cstring>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
 #include <map>
 
 using namespace simulator;
@@ -21,10 +26,28 @@ struct Allocation {
   int device;  // -1: pinned host memory
 };
 std::map<uintptr_t, Allocation> allocations;
-std::map<int, int64_t> used;
+std::map<int, int64_t> used, items;     // by device
+std::set<std::pair<int, int>> enabled;  // device, and the peer whose memory it reaches
+constexpr int kUnknown = -1;
+int inside = kUnknown;  // whose memory can be touched: see enter()
+
+int devices() { return setting("SIMULATOR_DEVICES", 1); }
+bool exists(int device) { return device >= 0 && device < devices(); }
+bool connected() { return setting("SIMULATOR_PEERS", 1) != 0; }
 
 void poison(void* memory, size_t bytes) {
   if (!idle()) std::memset(memory, kPoison, bytes);
+}
+
+// Several devices: memory in pages of its own, which can be taken away (enter()).
+size_t paged(size_t bytes) {
+  const auto page = size_t(sysconf(_SC_PAGESIZE));
+  return (bytes + page - 1) / page * page;
+}
+void* map_pages(size_t bytes) {
+  void* const mapped = mmap(nullptr, paged(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  inside = kUnknown;
+  return mapped == MAP_FAILED ? nullptr : mapped;
 }
 
 /** The allocation that holds these bytes. */
@@ -39,8 +62,11 @@ const Allocation* holder(const void* memory, size_t bytes) {
 cudaError_t allocate(void** memory, size_t bytes, int device) {
   const std::lock_guard lock(mutex);
   if (const cudaError_t error = refuse_if_capturing(); error != cudaSuccess) return error;
-  if (device >= 0 && !take(device, int64_t(bytes))) return report(cudaErrorMemoryAllocation);
-  *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (device >= 0) {
+    if (const cudaError_t error = refuse_if_failed(device); error != cudaSuccess) return error;
+    if (!take(device, int64_t(bytes))) return report(cudaErrorMemoryAllocation);
+  }
+  *memory = device >= 0 && devices() > 1 ? map_pages(bytes) : std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (!*memory) return report(cudaErrorMemoryAllocation);
   poison(*memory, bytes);
   allocations[reinterpret_cast<uintptr_t>(*memory)] = {bytes, device};
@@ -56,21 +82,48 @@ cudaError_t release(void* memory, bool pinned) {
   if (const cudaError_t error = refuse_if_capturing(); error != cudaSuccess) return error;
   for (Stream* stream : streams)
     if (!stream->capture) stream->drain();
-  poison(memory, found->second.bytes);
   if (!pinned) give(found->second.device, int64_t(found->second.bytes));
+  if (!pinned && devices() > 1) {
+    munmap(memory, paged(found->second.bytes));
+  } else {
+    poison(memory, found->second.bytes);
+    std::free(memory);
+  }
   allocations.erase(found);
-  std::free(memory);
   return cudaSuccess;
 }
 
 }  // namespace
 
 bool simulator::take(int device, int64_t bytes) {
-  if (used[device] + bytes > int64_t(setting("SIMULATOR_MEMORY", 8192)) << 20) return false;
+  if (used[device] + bytes > int64_t(setting_of("SIMULATOR_MEMORY", device, 8192)) << 20) return false;
   used[device] += bytes;
   return true;
 }
 void simulator::give(int device, int64_t bytes) { used[device] -= bytes; }
+
+void simulator::enter(int device) {
+  if (devices() == 1 || device == inside) return;
+  for (const auto& [at, allocation] : allocations) {
+    if (allocation.device < 0) continue;
+    const bool reached = device == allocation.device || enabled.count({device, allocation.device});
+    mprotect(reinterpret_cast<void*>(at), paged(allocation.bytes), reached ? PROT_READ | PROT_WRITE : PROT_NONE);
+  }
+  inside = device;
+}
+
+static bool failed(int device) {
+  const int limit = setting_of("SIMULATOR_FAILS", device, 0);
+  return limit > 0 && items[device] >= limit;
+}
+bool simulator::works(int device) {
+  if (failed(device)) return false;
+  items[device]++;
+  return true;
+}
+cudaError_t simulator::refuse_if_failed(int device) {
+  return failed(device) ? report(cudaErrorECCUncorrectable) : cudaSuccess;
+}
 
 extern "C" {
 
@@ -82,7 +135,7 @@ cudaError_t cudaDriverGetVersion(int* version) {
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 0;
   if (setting("SIMULATOR_DRIVER", 13000) < 13000) return report(cudaErrorInsufficientDriver);
-  *count = setting("SIMULATOR_DEVICES", 1);
+  *count = devices();
   return *count ? cudaSuccess : report(cudaErrorNoDevice);
 }
 
@@ -95,7 +148,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
 }
 
 cudaError_t cudaSetDevice(int device) {
-  if (device >= setting("SIMULATOR_DEVICES", 1)) return report(cudaErrorInvalidDevice);
+  if (!exists(device)) return report(cudaErrorInvalidDevice);
   current = device;
   return cudaSuccess;
 }
@@ -114,6 +167,8 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorInsufficientDriver: return "driver too old";
     case cudaErrorNoDevice: return "no device";
     case cudaErrorInvalidDevice: return "invalid device";
+    case cudaErrorECCUncorrectable: return "uncorrectable ECC error encountered";
+    case cudaErrorPeerAccessAlreadyEnabled: return "peer access is already enabled";
     case cudaErrorIllegalState: return "illegal state";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
@@ -139,6 +194,47 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     return report(cudaErrorStreamCaptureUnsupported);
   }
   found->enqueue([=] { std::memcpy(to, from, bytes); }, 0.01);
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int* can, int device, int peer) {
+  if (!exists(device) || !exists(peer)) return report(cudaErrorInvalidDevice);
+  *can = device != peer && connected();
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned int flags) {
+  const std::lock_guard lock(mutex);
+  if (flags != 0) return report(cudaErrorInvalidValue);
+  if (!exists(peer) || peer == current || !connected()) return report(cudaErrorInvalidDevice);
+  if (!enabled.insert({current, peer}).second) return report(cudaErrorPeerAccessAlreadyEnabled);
+  inside = kUnknown;
+  return cudaSuccess;
+}
+
+// The stream's device reaches over where that is enabled; else the bytes go through the host, in two steps.
+cudaError_t cudaMemcpyPeerAsync(void* to, int to_device, const void* from, int from_device, size_t bytes,
+                                cudaStream_t stream) {
+  const std::lock_guard lock(mutex);
+  const Allocation *const target = holder(to, bytes), *const source = holder(from, bytes);
+  Stream* const found = known(stream);
+  if (!exists(to_device) || !exists(from_device)) return report(cudaErrorInvalidDevice);
+  if (!found || !target || target->device != to_device || !source || source->device != from_device)
+    return report(cudaErrorInvalidValue);
+  for (const int device : {to_device, from_device})
+    if (const cudaError_t error = refuse_if_failed(device); error != cudaSuccess) return error;
+  const int other = found->device == to_device ? from_device : to_device;
+  if (connected() && other != found->device && !enabled.count({found->device, other})) {
+    std::fprintf(stderr, "simulated device: a copy goes through the host that could go directly\n");
+    std::abort();
+  }
+  if (connected()) {
+    found->enqueue([=] { std::memcpy(to, from, bytes); }, 0.01);
+    return cudaSuccess;
+  }
+  const auto host = std::make_shared<std::vector<char>>(bytes);
+  found->enqueue([=] { enter(from_device), std::memcpy(host->data(), from, bytes); }, 0.01);
+  found->enqueue([=] { enter(to_device), std::memcpy(to, host->data(), bytes); }, 0.01);
   return cudaSuccess;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -21,6 +22,12 @@ inline thread_local int current = 0;  // device
 inline int setting(const char* name, int otherwise) {
   const char* value = std::getenv(name);
   return value ? std::atoi(value) : otherwise;
+}
+/** A number for each device, "64,16"; the last one stands for those that follow. */
+inline int setting_of(const char* name, int device, int otherwise) {
+  const char* at = std::getenv(name);
+  for (const char* comma; at && device-- > 0 && (comma = std::strchr(at, ','));) at = comma + 1;
+  return at ? std::atoi(at) : otherwise;
 }
 inline bool idle() { return std::getenv("SIMULATOR_IDLE") != nullptr; }
 
@@ -65,6 +72,14 @@ inline Stream* known(cudaStream_t stream) {
 /** Refuses what this thread must not ask for while it captures (or while anyone captures for all threads), and breaks
  *  that capture, as CUDA does for calls that it calls potentially unsafe. */
 cudaError_t refuse_if_capturing();
+
+/** To be told before work of a device is done: the memory that it does not reach is then none. */
+void enter(int device);
+
+/** Counts an item of work of a device; false: the device has failed, and the work is lost. */
+bool works(int device);
+/** What calls answer that concern a device that has failed. */
+cudaError_t refuse_if_failed(int device);
 
 /** Counts memory of a device; false: there is not so much. */
 bool take(int device, int64_t bytes);

@@ -11,9 +11,13 @@ export interface Simulation {
   /** Which of the three ways of native/cuda/conv.cc convolutions go: the simulated cuDNN refuses those before. */
   way?: 'fused' | 'packed-fused' | 'plain' | 'packed'
   precision?: Precision
-  /** MiB of the device. */
-  memory?: number
+  /** MiB of each device, or of one after the other. */
+  memory?: number | number[]
   devices?: number
+  /** Whether devices reach each other's memory; default true. */
+  peers?: boolean
+  /** Items of work after which each device fails for good; 0: never. */
+  fails?: number[]
   /** MiB of it that a recorded step takes. */
   graph?: number
   /** CUDA version of the driver, 0: none. */
@@ -35,6 +39,8 @@ export function simulated({
   precision = 'f32',
   memory,
   devices,
+  peers,
+  fails,
   graph,
   driver,
 }: Simulation = {}): Place {
@@ -42,6 +48,8 @@ export function simulated({
     SIMULATOR_REFUSE: { fused: '', 'packed-fused': 'weights', plain: 'fused', packed: 'fused,slices' }[way],
     SIMULATOR_MEMORY: memory,
     SIMULATOR_DEVICES: devices,
+    SIMULATOR_PEERS: peers === false ? 0 : undefined,
+    SIMULATOR_FAILS: fails,
     SIMULATOR_GRAPH: graph,
     SIMULATOR_DRIVER: driver,
   }

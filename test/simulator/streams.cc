@@ -44,7 +44,8 @@ void Stream::drain(uint64_t until) {
     }
     const Item item = std::move(queue.front());
     queue.pop_front();
-    item.work();
+    enter(device);
+    if (works(device)) item.work();
     clock += item.milliseconds;
     done++;
   }
@@ -94,7 +95,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return report(cudaErrorStreamCaptureUnsupported);
   }
   found->drain();
-  return cudaSuccess;
+  return refuse_if_failed(found->device);
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
@@ -132,8 +133,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const std::lock_guard lock(mutex);
-  if (Stream* const stream = known(event->stream)) stream->drain(event->at);
-  return cudaSuccess;
+  Stream* const stream = known(event->stream);
+  if (!stream) return cudaSuccess;
+  stream->drain(event->at);
+  return refuse_if_failed(stream->device);
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {

@@ -120,9 +120,9 @@ describe('exactness', () => {
 
     await using first = await GoogLeNet.create(SMALL)
     const controller = new AbortController()
-    const stopped = train(first, data, { ...options, out, signal: controller.signal }, (model, threads) => {
+    const stopped = train(first, data, { ...options, out, signal: controller.signal }, (model, place) => {
       controller.abort()
-      return model.worker({ threads })
+      return model.worker(place)
     })
     await expect(all(stopped)).rejects.toMatchObject({ name: 'AbortError' })
     expect(first.steps).toBe(0)

@@ -53,8 +53,8 @@ export async function trained({ data }: TestData, options: FitOptions, makeWorke
 
 /** Wraps the real workers of this process. */
 export function wrapped(wrap: (worker: Worker, index: number) => Partial<Worker>): MakeWorker {
-  return (model, threads, index) => {
-    const worker = model.worker({ threads })
+  return (model, place, index) => {
+    const worker = model.worker(place)
     const own: Worker = {
       compute: (batch, options) => worker.compute(batch, options),
       push: (options) => worker.push(options),

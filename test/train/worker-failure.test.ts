@@ -166,6 +166,14 @@ describe('bad options', () => {
     [{ workers: 2, softsync: 3 }, 'softsync: expected an integer from 1 to 2'],
     [{ workers: 2, staleness: 'double' as never }, "staleness: expected 'none' or 'scale'"],
     [{ workers: 2, record: 'a', replay: 'b' }, "record: expected nothing beside 'replay'"],
+    [{ devices: ['cpu'] }, "workers: expected a number of workers, which 'devices' is about"],
+    [{ workers: 2, devices: [] }, 'devices: expected a list of 1 to 2 devices, no more than workers, got []'],
+    [{ workers: 1, devices: ['cpu', 'cpu'] }, 'devices: expected a list of 1 to 1 devices'],
+    [
+      { workers: 2, devices: 'cpu' as never },
+      "devices: expected a list of 1 to 2 devices, no more than workers, got 'cpu'",
+    ],
+    [{ workers: 2, devices: ['cuda:1'] }, "devices: expected 'cpu', as the model is on 'cpu'"],
   ])('%o', async (options, message) => {
     await using model = await GoogLeNet.create(SMALL)
     expect(() => model.fit(folder.data, options)).toThrow(message)

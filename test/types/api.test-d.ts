@@ -43,13 +43,16 @@ describe('GoogLeNet', () => {
   it('optimisers, averages and workers', () => {
     expectTypeOf(adagrad({ epsilon: 1e-6 })).toEqualTypeOf<Optimizer>()
     expectTypeOf(model.fit(data, { workers: 2, average: average.ema(), optimizer: rmsprop() })).toExtend<object>()
-    expectTypeOf(model.worker({ threads: 2 })).toEqualTypeOf<Worker>()
+    expectTypeOf(model.worker({ threads: 2, device: 'cuda:1' })).toEqualTypeOf<Worker>()
+    expectTypeOf(model.fit(data, { workers: 4, devices: ['cuda:0', 'cuda:1'] })).toExtend<object>()
     expectTypeOf<Worker['push']>().returns.resolves.toEqualTypeOf<Pushed>()
     const event = {} as FitEvent
     if (event.type === 'epoch') expectTypeOf(event.staleness).toEqualTypeOf<StalenessSummary | undefined>()
     if (event.type === 'worker') expectTypeOf(event.error).toEqualTypeOf<Error>()
     // @ts-expect-error adagrad keeps no momentum
     adagrad({ momentum: 0.9 })
+    // @ts-expect-error a worker does not choose
+    model.worker({ device: 'auto' })
     // @ts-expect-error no such policy
     model.fit(data, { workers: 2, staleness: 'double' })
   })
