@@ -18,6 +18,7 @@ struct gn_device {
   gn_precision precision = GN_PRECISION_F32;
   cudaStream_t stream = nullptr;
   std::unique_ptr<googlenet::cuda::Target> target;
+  googlenet::cuda::ConvPlans plans;
   std::unique_ptr<googlenet::cuda::Pinned> pinned;
   googlenet::cuda::Memory staging;   // a host tensor on its way in or out, and its channel map
   googlenet::cuda::Memory partials;  // f64 sums of square_sum
