@@ -71,15 +71,17 @@ describe.skipIf(!gpu.available).each(['tf32', 'bf16'] as const)(gpu.title('%s'),
   testNetworks(place, tolerances[precision])
 
   // The driver's runs under it are in f32; here are the conversions and the kernels of other types. Two steps are
-  // recorded and replayed. On the simulated device the script runs alone.
-  test.skipIf(sanitizerAbsent && !gpu.simulated)(`${SANITIZER} memcheck of training${sanitizerReason}`, () => {
+  // recorded and replayed. To prove the script, the simulated device runs it alone.
+  const alone = sanitizerAbsent && gpu.simulated
+  const title = alone ? 'training, without' : 'training under'
+  test.skipIf(sanitizerAbsent && !alone)(`${title} ${SANITIZER}${alone ? '' : sanitizerReason}`, () => {
     const script = `
       const model = await GoogLeNet.create({ ...small, precision: '${precision}' })
       for (let step = 0; step < 3; step++) await model.step(batch(2), { rate: 0.01 })
       const { data } = await model.features({ shape: [2, 3, 48, 48], data: batch(2).images }, 'prob')
       console.log(model.precision, data.every((p) => p > 0 && p < 1))
       await model.dispose()`
-    const { output, ...end } = inChild(script, {}, gpu.simulated ? [] : under('memcheck'), HOUR)
+    const { output, ...end } = inChild(script, {}, alone ? [] : under('memcheck'), HOUR)
     expect({ ...end, last: output.split('\n').filter((line) => !line.startsWith('=')) }).toEqual({
       ...DONE,
       last: [`${precision} true`],
