@@ -143,13 +143,15 @@ for (const work of works.filter((name) => name !== 'operations')) {
 }
 if (works.includes('operations')) {
   const card = simulated ? CARDS.H100 : cardOf(description)
-  for (const training of [false, true])
-    for (const batch of batchesOf('operations')) {
-      const plan = { batch, training, precision: 'f32' }
-      const kernels = await operations({ ...plan, device, network, card, repeats: options.quick ? 1 : 5 })
-      report.operations.push({ ...plan, card: card?.name ?? null, kernels })
-      if (!options.json) printOperations(report.operations.at(-1), print)
-    }
+  const setting = { device, network, card, repeats: options.quick ? 1 : 5 }
+  for (const precision of precisions)
+    for (const training of [false, true])
+      for (const batch of batchesOf('operations')) {
+        const plan = { batch, training, precision }
+        const kernels = await operations({ ...plan, ...setting })
+        report.operations.push({ ...plan, card: card?.name ?? null, kernels })
+        if (!options.json) printOperations(report.operations.at(-1), print)
+      }
 }
 const text = JSON.stringify(report)
 if (options.json) console.log(text)

@@ -9,15 +9,16 @@ import { median } from './statistics.mjs'
  * mostly launches. `limitMs` and `share` (of the limit reached) are null where roofline.mjs has no cost or no card.
  */
 export async function operations({ device, network, card, precision, batch, training, repeats }) {
-  const session = new (native().Session)({ layers: googlenet({ ...network, auxiliary: training }), device })
+  const layers = googlenet({ ...network, auxiliary: training })
+  const session = new (native().Session)({ layers, device, precision })
   try {
     await session.initialize(1)
-    const layers = new Map(session.describe().layers.map((layer) => [layer.name, layer]))
+    const described = new Map(session.describe().layers.map((layer) => [layer.name, layer]))
     const runs = []
     for (let run = 0; run < repeats; run++) runs.push(await session.profile(batch, training))
     return runs[0].map(({ name, direction, op, implementation }, i) => {
       const milliseconds = median(runs.map((kernels) => kernels[i].milliseconds))
-      const least = card && cost(layers, name, direction, op)
+      const least = card && cost(described, name, direction, op)
       const limitMs = least ? 1e3 * batch * limit(card, precision, least) : null
       return { name, direction, op, implementation, milliseconds, limitMs, share: limitMs && limitMs / milliseconds }
     })

@@ -75,16 +75,17 @@ Convolution convolution_of(const gn_step& step, const Way& way, gn_precision pre
   return c;
 }
 
-std::unique_ptr<ConvPlan> plan_of(const gn_device& device, const gn_step& step, const Way& way, int64_t workspace,
-                                  int64_t from) {
+using Plan = std::shared_ptr<const ConvPlan>;
+
+Plan plan_of(gn_device& device, const gn_step& step, const Way& way, int64_t workspace, int64_t from) {
   const Convolution convolution = convolution_of(step, way, device.precision, factors(device));
-  return std::make_unique<ConvPlan>(*device.target, convolution, way.graph, workspace, from);
+  return device.plans.get(*device.target, convolution, way.graph, workspace, from);
 }
 
 /** A convolution ready to run: the plan, and the passes around it. */
 class Conv {
  public:
-  Conv(gn_device& device, const gn_step& step, const Way& way, std::unique_ptr<ConvPlan> plan)
+  Conv(gn_device& device, const gn_step& step, const Way& way, Plan plan)
       : device_(device), step_(step), src_(source(step)), dst_(output(step)), plan_(std::move(plan)), way_(way) {
     if (way_.packed && is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * gn_bytes_of(type_));
     if ((way_.packed && is_slice(dst_)) || (!way_.graph && dst_.type != type_))
@@ -139,13 +140,13 @@ class Conv {
   const gn_step step_;
   const gn_tensor src_, dst_;
   const gn_type type_ = factors(device_);
-  const std::unique_ptr<ConvPlan> plan_;
+  const Plan plan_;
   const Way way_;
   Scratch scratch_{256};
   int64_t src_at_ = -1, dst_at_ = -1, weights_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
 };
 
-Kernel kernel_of(gn_device& device, const gn_step& step, const Way& way, std::unique_ptr<ConvPlan> plan) {
+Kernel kernel_of(gn_device& device, const gn_step& step, const Way& way, Plan plan) {
   const auto conv = std::make_shared<const Conv>(device, step, way, std::move(plan));
   Kernel kernel = own_kernel([conv](const gn_bindings& b) { conv->run(b); });
   kernel->implementation = conv->implementation();

@@ -228,15 +228,21 @@ bool ConvPlan::try_engine(const Target& target, Descriptor& configuration, gn_pr
         "asking for an engine");
   const Notes notes = notes_of(slot);
   if (!acceptable(notes, precision)) return false;
+  const auto workspace_of = [](cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name) {
+    return get<int64_t>(d, name, CUDNN_TYPE_INT64, 1).at(0);
+  };
+  const auto fits = [&](int64_t bytes) {
+    if (bytes > most_workspace) reason_ = "the engines want " + std::to_string(bytes) + " bytes of workspace";
+    return bytes <= most_workspace;
+  };
+  // Asked before cuDNN compiles the plan, which takes it half a second and more; the plan has the last word.
+  if (!fits(workspace_of(configuration.raw(), CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE))) return false;
   auto plan = std::make_unique<Descriptor>(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   target.describe_plan(*plan);
   plan->set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
   if (!plan->finalize(reason_)) return false;
-  const int64_t bytes = get<int64_t>(plan->raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1).at(0);
-  if (bytes > most_workspace) {
-    reason_ = "the engines want " + std::to_string(bytes) + " bytes of workspace";
-    return false;
-  }
+  const int64_t bytes = workspace_of(plan->raw(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+  if (!fits(bytes)) return false;
   plan_ = std::move(plan);
   configuration_ = std::make_unique<Descriptor>(std::move(configuration));
   workspace_ = bytes;
@@ -256,6 +262,17 @@ void ConvPlan::run(const Target& target, const Operands& operands) const {
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &operands.workspace);
   pack.finalize();
   target.execute(*plan_, pack);
+}
+
+std::shared_ptr<const ConvPlan> ConvPlans::get(const Target& target, const Convolution& convolution, bool fused,
+                                               int64_t most_workspace, int64_t from) {
+  const Key key{convolution, fused, most_workspace, from};
+  if (const auto found = plans_.find(key); found != plans_.end())
+    if (auto plan = found->second.lock()) return plan;
+  auto plan = std::make_shared<const ConvPlan>(target, convolution, fused, most_workspace, from);
+  std::erase_if(plans_, [](const auto& entry) { return entry.second.expired(); });
+  plans_[key] = plan;
+  return plan;
 }
 
 }  // namespace googlenet::cuda

@@ -4,8 +4,10 @@
 #include <cuda_runtime_api.h>
 
 #include <array>
+#include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "backend/backend.h"
@@ -62,6 +64,7 @@ class Target {
 struct Tensor {
   std::array<int64_t, 4> dims, strides;
   gn_type type = GN_F32;
+  auto operator<=>(const Tensor&) const = default;
 };
 
 /** One convolution. src and weights may be gradients: the direction says which of the three is computed. */
@@ -71,6 +74,7 @@ struct Convolution {
   std::array<int64_t, 2> stride, dilation, pad;
   bool bias, relu;  // forward
   gn_precision precision;
+  auto operator<=>(const Convolution&) const = default;
 };
 
 /** What a run of a convolution binds; a plan uses those that its graph has. */
@@ -108,6 +112,19 @@ class ConvPlan {
   std::string reason_;
   int64_t workspace_ = 0, engine_ = -1, number_ = 0;
   bool tensor_cores_ = false;
+};
+
+/** The plans in use on a device. The same convolution has one, which cuDNN may take a second to compile: inference runs
+ *  on the forward plans of training, and both auxiliary heads on the same ones. */
+class ConvPlans {
+ public:
+  /** As ConvPlan's constructor. */
+  std::shared_ptr<const ConvPlan> get(const Target& target, const Convolution& convolution, bool fused,
+                                      int64_t most_workspace, int64_t from);
+
+ private:
+  using Key = std::tuple<Convolution, bool, int64_t, int64_t>;
+  std::map<Key, std::weak_ptr<const ConvPlan>> plans_;
 };
 
 }  // namespace googlenet::cuda

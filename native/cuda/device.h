@@ -19,6 +19,7 @@ struct gn_device {
   gn_precision precision = GN_PRECISION_F32;
   cudaStream_t stream = nullptr;
   std::unique_ptr<googlenet::cuda::Target> target;
+  googlenet::cuda::ConvPlans plans;
   std::unique_ptr<googlenet::cuda::Pinned> pinned;
   std::unique_ptr<googlenet::cuda::Feed> feed;  // null until something was staged
   googlenet::cuda::Memory staging;              // a host tensor on its way in or out, and its channel map

@@ -23,8 +23,9 @@ interface Report {
   simulated: boolean
   rows: { work: string; precision: string; batch: number; ours: number; peers: object; ratio: null; details: object }[]
   operations: {
+    precision: string
     training: boolean
-    kernels: { name: string; op: string; direction: string; limitMs: number | null }[]
+    kernels: { name: string; op: string; direction: string; implementation: string; limitMs: number | null }[]
   }[]
 }
 
@@ -94,8 +95,16 @@ describe.skipIf(nativeAbsent)(`bench:gpu${nativeSkipReason}`, () => {
       expect(row).toMatchObject({ ours: expect.any(Number), peers: {}, ratio: null })
       expect(row.details).toMatchObject({ googlenet: { difference: expect.any(Number), problem: null } })
     }
-    expect(report.operations.map(({ training }) => training)).toEqual([false, true])
-    const [inference, training] = report.operations.map(({ kernels }) => kernels)
+    const plans = report.operations.map(({ precision, training }) => [precision, training])
+    expect(plans).toEqual(
+      ['f32', 'tf32'].flatMap((precision) => [false, true].map((training) => [precision, training])),
+    )
+    const [inference, training, ...others] = report.operations.map(({ kernels }) => kernels)
+    const convolutions = others.flat().filter(({ op }) => op === 'conv' || op === 'linear')
+    expect(convolutions.length).toBeGreaterThan(100)
+    for (const { implementation } of convolutions) expect(implementation).toContain('tensor cores')
+    const least = (kernels: typeof convolutions) => kernels.reduce((sum, { limitMs }) => sum + (limitMs ?? 0), 0)
+    expect(least(others[1]!)).toBeLessThan(least(training!))
     expect(training!.length).toBeGreaterThan(2 * inference!.length)
     const unlimited = [...inference!, ...training!].filter(({ limitMs }) => limitMs === null)
     expect(new Set(unlimited.map(({ op }) => op))).toEqual(new Set(['softmax', 'dropout', 'loss']))

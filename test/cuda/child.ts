@@ -25,15 +25,16 @@ export const on = (simulation: Simulation, more: Environment = {}): Environment 
   ...more,
 })
 
-/** `small` and `batch(n)` are there; what it prints is the output. */
-export function inChild(script: string, env: Environment) {
+/** `small` and `batch(n)` are there; what it prints is the output. @param under the beginning of a command that runs it */
+export function inChild(script: string, env: Environment, under: string[] = [], timeout = 100_000) {
   const prelude = `import { GoogLeNet } from '${PACKAGE}index.js'
     const small = { classes: 3, inputSize: 48, width: 0.125, device: 'cuda' }
     const batch = (n) => ({ images: new Float32Array(n * 3 * 48 * 48).fill(1), labels: Array(n).fill(1) })\n`
-  const { stdout, stderr, status, signal } = spawnSync(
-    process.execPath,
-    ['--input-type=module', '-e', prelude + script],
-    { env: { ...process.env, ...env }, encoding: 'utf8', timeout: 100_000 },
-  )
+  const [command, ...args] = [...under, process.execPath, '--input-type=module', '-e', prelude + script]
+  const { stdout, stderr, status, signal } = spawnSync(command!, args, {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    timeout,
+  })
   return { output: (stdout + stderr).trim(), status, signal }
 }

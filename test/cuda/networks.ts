@@ -5,28 +5,21 @@ import { readSafetensors } from '../../lib/weights/safetensors.js'
 import { dataAbsent, dataPath, skipReason } from '../golden/data.js'
 import { decode, planesBgr } from '../golden/photos.js'
 import { expectTenSteps } from '../golden/ten-steps.js'
-import { tolerances } from '../gpu/tolerances.js'
+import { simulatedTolerances, type Tolerances } from '../gpu/tolerances.js'
 import { relativeError } from '../ops/compare.js'
 import { decidedProblem } from '../ops/problem.js'
 import { type Batch, NativeProcess, type Place } from '../ops/process.js'
 import { readNpy } from '../reference/npy.js'
 import { Random } from '../reference/random.js'
 
-/** How far a device may be from the processor (relative) and from Caffe (probabilities). */
-export interface Bounds {
-  loss: number
-  gradientNorm: number
-  probabilities: number
-  caffe: number
-}
-const f32: Bounds = { loss: 1e-4, gradientNorm: 1e-2, probabilities: 1e-4, caffe: 1e-5 }
-
-/** @param steps of training that are held against the processor's */
-export function testNetworks(place: Place, bounds: Bounds = f32, steps = 10): void {
-  if (bounds === f32) test('ten recorded steps', () => expectTenSteps(place))
+export function testNetworks(place: Place, bounds: Tolerances = simulatedTolerances.f32): void {
+  const exact = bounds === simulatedTolerances.f32
+  if (exact) test('ten recorded steps', () => expectTenSteps(place))
 
   // Bytes in, dropout at work, both auxiliary heads, momentum and decay: what a real training step has.
-  test(`${steps} steps of a narrow GoogLeNet follow the processor's`, { timeout: 120_000 }, async () => {
+  // At twice this rate rounding in f32 alone comes to decide maxima otherwise within 20 steps, and moves the loss by
+  // 1.7e-3 (seen on the simulated device; here it was 2.2e-7).
+  test("20 steps of a narrow GoogLeNet follow the processor's", { timeout: 600_000 }, async () => {
     const size = 64
     const random = new Random(7)
     const batches: Batch[] = [0, 1].map(() => ({
@@ -40,14 +33,14 @@ export function testNetworks(place: Place, bounds: Bounds = f32, steps = 10): vo
       rows: googlenet({ width: 0.125, inputSize: size, classes: 5 }),
       batches,
       seed: 3,
-      update: { rate: 0.002, momentum: 0.9, weightDecay: 2e-4, clip: 0 },
-      steps,
+      update: { rate: 5e-4, momentum: 0.9, weightDecay: 2e-4, clip: 0 },
+      steps: 20,
       evaluate: batches.slice(0, 1),
       output: PROBABILITIES,
     }
     const train = async (where: 'best' | Place, capture = true) => {
       await using native = new NativeProcess(where)
-      return await native.train({ ...request, options: { seed: 9, capture } })
+      return await native.train({ ...request, options: { seed: 9, exact: true, capture } })
     }
     const [cpu, cuda, told] = await Promise.all([train('best'), train(place), train(place, false)])
     expect(told, 'recorded or told one by one').toEqual(cuda)
@@ -63,7 +56,7 @@ export function testNetworks(place: Place, bounds: Bounds = f32, steps = 10): vo
     expect(Math.max(...expected.map((p, i) => Math.abs(p - actual[i]!)))).toBeLessThan(bounds.probabilities)
   })
 
-  if (bounds === f32)
+  if (exact)
     test('all gradients of a narrow GoogLeNet agree with the reference', async () => {
       const rows = googlenet({ width: 0.125, inputSize: 64, classes: 5, dropout: { main: 0, auxiliary: 0 } })
       const { problem, expected } = decidedProblem({ name: 'narrow GoogLeNet', rows, batch: 2 }, 1.5e-6)
@@ -72,10 +65,10 @@ export function testNetworks(place: Place, bounds: Bounds = f32, steps = 10): vo
       const actual = await native.run({ rows, parameters, inputs, labels, training: true, outputs: [] })
       expect(Object.keys(expected.parameterGradients)).toHaveLength(128)
       for (const [name, data] of Object.entries(expected.parameterGradients))
-        expect(relativeError(actual.parameterGradients[name]!.data, data), name).toBeLessThan(tolerances.f32.network)
+        expect(relativeError(actual.parameterGradients[name]!.data, data), name).toBeLessThan(bounds.network)
     })
 
-  test.skipIf(dataAbsent)(`two photos get Caffe's probabilities${skipReason}`, { timeout: 240_000 }, async () => {
+  test.skipIf(dataAbsent)(`two photos get Caffe's probabilities${skipReason}`, { timeout: 600_000 }, async () => {
     const { tensors } = await readSafetensors(dataPath('weights/bvlc_googlenet.safetensors'))
     const images = await Promise.all([0, 1].map((k) => decode(dataPath(`golden/opencv_golden/googlenet_${k}.jpg`))))
     const data = new Float32Array(images.flatMap((image) => [...planesBgr(image)]))

@@ -4,6 +4,7 @@
  * as the device did. All ways that convolutions can take.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { simulatedTolerances } from '../gpu/tolerances.js'
 import { cases } from '../ops/cases.js'
 import { relativeError } from '../ops/compare.js'
 import { makeProblem } from '../ops/problem.js'
@@ -28,7 +29,7 @@ describe.skipIf(nativeAbsent).each([
   }, 600_000)
   afterAll(() => native[Symbol.asyncDispose]())
 
-  test.each(list)('$name', (entry) => expectPrecision(native, makeProblem(entry), precision))
+  test.each(list)('$name', (entry) => expectPrecision(native, makeProblem(entry), simulatedTolerances[precision]))
 
   test('goes that way, on tensor cores', async () => {
     const { rows } = makeProblem(cases.find(({ name }) => name === 'network: GoogLeNet in miniature')!)

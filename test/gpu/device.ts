@@ -1,6 +1,11 @@
-/** The GPU of this machine as the built package sees it, or why there is none. */
+/**
+ * The GPU of this machine as the built package sees it, or why there is none. With GOOGLENET_PREBUILD and GOOGLENET_CUDNN
+ * naming the simulated device (`npm run test:gpu:simulated`) the tests of this folder prove themselves: smaller where
+ * they must be, and every title says that no GPU was there.
+ */
 import type { DeviceInfo } from '../../lib/index.js'
-import { nativeAbsent } from '../ops/process.js'
+import type { Precision } from '../../lib/native.js'
+import { nativeAbsent, type Place } from '../ops/process.js'
 
 async function find(): Promise<Pick<DeviceInfo, 'available' | 'description'>> {
   if (nativeAbsent) return { available: false, description: 'not built' }
@@ -10,4 +15,14 @@ async function find(): Promise<Pick<DeviceInfo, 'available' | 'description'>> {
   return devices().find(({ device }) => device === 'cuda')!
 }
 
-export const gpu = await find()
+const { available, description } = await find()
+const simulated = description.includes('simulated device')
+const kind = simulated ? 'NO GPU, simulated' : 'GPU'
+
+export const gpu = {
+  available,
+  simulated,
+  /** Of a suite. */
+  title: (what: string) => `${what}, ${kind}: ${description}${available ? '' : ' (skipped)'}`,
+  place: (precision: Precision): Place => ({ env: {}, options: { device: 'cuda', precision } }),
+}

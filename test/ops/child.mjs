@@ -33,13 +33,14 @@ const actions = {
     }
   },
 
-  async profile({ rows, batch, training, options }) {
-    const session = new (native().Session)({ layers: rows, ...options })
+  async profile({ rows, batch, training, options, key }) {
+    const session = sessions.get(key) ?? new (native().Session)({ layers: rows, ...options })
+    if (key !== undefined) sessions.set(key, session)
     try {
       await session.initialize(1)
       return { isa: session.isa, kernels: await session.profile(batch, training) }
     } finally {
-      await session.dispose()
+      if (key === undefined) await session.dispose()
     }
   },
 

@@ -88,6 +88,7 @@ export class NativeProcess {
     batch: number
     training: boolean
     options?: Options
+    key?: string
   }): Promise<{ isa: NativeSession['isa']; kernels: KernelInfo[] }> {
     return this.#ask('profile', request)
   }

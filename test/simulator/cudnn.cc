@@ -7,8 +7,10 @@
 //                            on slices for fused gradients of weights; several with commas
 //   SIMULATOR_WRONG          an engine that says nothing of it and gives wrong numbers
 //   SIMULATOR_TIMES          what events say that engines take: ENGINE=MILLISECONDS, commas between; default 0.1 each
+//   SIMULATOR_PLANS          how many plans a process can make; default any number
 //   SIMULATOR_ABORT          cudnnCreate ends the process, as the real one does when it misses something
 //   SIMULATOR_CUDNN_VERSION  what cudnnGetVersion says; default 92801
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -134,6 +136,7 @@ int64_t propose(const Descriptor& heuristics, int64_t most, cudnnBackendDescript
     engine->finalized = true;
     Descriptor& configuration = of(slots[i]);
     configuration.values[CUDNN_ATTR_ENGINECFG_ENGINE] = {CUDNN_TYPE_BACKEND_DESCRIPTOR, {}, {engine}};
+    put(configuration, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, workspace_of(*graph, engines[i]));
     configuration.finalized = true;
   }
   return int64_t(engines.size());
@@ -253,6 +256,10 @@ EXPORTED cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t d, cudn
 EXPORTED cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d) {
   if (const std::string problem = problem_of(of(d)); !problem.empty())
     return refuse(problem, CUDNN_STATUS_NOT_SUPPORTED);
+  static std::atomic<int64_t> plans = 0;
+  if (of(d).type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR && ++plans > number("SIMULATOR_PLANS") &&
+      std::getenv("SIMULATOR_PLANS"))
+    return refuse("more plans than SIMULATOR_PLANS", CUDNN_STATUS_NOT_SUPPORTED);
   of(d).finalized = true;
   return CUDNN_STATUS_SUCCESS;
 }
