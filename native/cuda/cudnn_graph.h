@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <array>
+#include <compare>
 #include <map>
 #include <memory>
 #include <string>
