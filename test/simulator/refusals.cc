@@ -1,7 +1,9 @@
-// What the simulated runtime refuses while a stream is captured, as the real one does, and that a graph replays what was
-// asked for with the arguments it had then. Prints what is wrong, or nothing.
+// What the simulated runtime refuses while streams are captured, as the real one does, that a graph replays what was
+// asked for with the arguments it had then, and that events alone order streams. Prints what is wrong, or nothing.
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "cuda_runtime_api.h"
@@ -14,8 +16,84 @@ static void expect(bool right, const char* what) {
   if (!right) std::printf("%s\n", what);
 }
 
+using googlenet::cuda::simulated_launch;
+
+/** Work on a forked stream between work on its origin: what may run before what. */
+static void check_several() {
+  cudaStream_t first, second;
+  cudaEvent_t fork, join, outside;
+  for (cudaStream_t* stream : {&first, &second}) cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  for (cudaEvent_t* event : {&fork, &join, &outside}) cudaEventCreateWithFlags(event, cudaEventDisableTiming);
+  std::string told;
+  const auto say = [&](cudaStream_t stream, char what) { simulated_launch(stream, [&told, what] { told += what; }); };
+  const auto go_on = [](cudaStream_t from, cudaEvent_t event, cudaStream_t to) {
+    cudaEventRecord(event, from);
+    return cudaStreamWaitEvent(to, event, 0);
+  };
+  const auto branches = [&](bool joins) {  // a, then b and c as one likes, then d
+    say(first, 'a');
+    go_on(first, fork, second);
+    say(second, 'c');
+    say(first, 'b');
+    if (joins) go_on(second, join, first);
+    say(first, 'd');
+  };
+  cudaGraph_t graph = nullptr;
+  const auto captured = [&](const char* what, cudaError_t error, const std::function<void()>& body) {
+    cudaStreamBeginCapture(first, cudaStreamCaptureModeThreadLocal);
+    body();
+    expect(cudaStreamEndCapture(first, &graph) == error && (graph == nullptr) == (error != cudaSuccess), what);
+  };
+  const auto invalid = cudaErrorStreamCaptureInvalidated;
+  captured("a branch that was not joined", cudaErrorStreamCaptureUnjoined, [&] { branches(false); });
+  say(second, 'x'), cudaStreamSynchronize(second);
+  expect(told == "x", "a stream was left in a capture that has ended");
+  captured("waiting for an event outside", invalid, [&] { go_on(second, outside, first); });
+  captured("waiting for a captured event", invalid,
+           [&] { cudaEventRecord(fork, first), expect(cudaEventSynchronize(fork) != cudaSuccess, "it waited"); });
+  captured("waiting for a captured stream that joined", invalid,
+           [&] { go_on(first, fork, second), cudaStreamSynchronize(second); });
+  captured("ending elsewhere", cudaSuccess, [&] {
+    go_on(first, fork, second);
+    expect(cudaStreamEndCapture(second, &graph) == cudaErrorStreamCaptureUnmatched, "another stream ended it");
+  });
+  cudaGraphDestroy(graph);
+  expect(cudaStreamWaitEvent(second, fork, 0) == cudaErrorCapturedEvent, "an event outlived its capture");
+  captured("merging two captures", invalid, [&] {
+    cudaStreamBeginCapture(second, cudaStreamCaptureModeThreadLocal);
+    expect(go_on(first, fork, second) == cudaErrorStreamCaptureMerge, "two captures merged");
+    cudaGraph_t other = nullptr;
+    expect(cudaStreamEndCapture(second, &other) == invalid && !other, "a merged capture ended well");
+  });
+  captured("branches", cudaSuccess, [&] { branches(true); });
+  cudaGraphExec_t exec = nullptr;
+  cudaGraphInstantiate(&exec, graph, 0);
+  cudaGraphDestroy(graph);
+  const auto runs_as = [&](const char* ahead, const char* expected) {
+    setenv("SIMULATOR_AHEAD", ahead, 1);
+    for (const bool recorded : {false, true}) {
+      told.clear();
+      recorded ? void(cudaGraphLaunch(exec, first)) : branches(true);
+      cudaStreamSynchronize(first);
+      if (told != expected) std::printf("with stream %s ahead: %s, recorded %d\n", ahead, told.c_str(), recorded);
+    }
+  };
+  runs_as("0", "abcd");
+  runs_as("1", "acbd");
+  unsetenv("SIMULATOR_AHEAD");
+  setenv("SIMULATOR_TURNS", "1", 1);
+  told.clear();
+  say(first, 'a'), say(first, 'b'), say(second, 'c'), say(second, 'd');
+  cudaStreamSynchronize(first), cudaStreamSynchronize(second);
+  expect(told == "acbd", "streams did not take turns");
+  unsetenv("SIMULATOR_TURNS");
+  cudaGraphExecDestroy(exec);
+  for (const cudaEvent_t event : {fork, join, outside}) cudaEventDestroy(event);
+  for (const cudaStream_t stream : {first, second}) cudaStreamDestroy(stream);
+}
+
 int main() {
-  using googlenet::cuda::simulated_launch;
+  check_several();
   cudaStream_t stream, other;
   cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);
