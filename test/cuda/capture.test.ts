@@ -2,21 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator, missingRefusals, type Simulation } from '../simulator/simulator.js'
-import { DONE, inChild, on, PACKAGE } from './child.js'
-
-/** Noise that differs from step to step, and a digest of everything that training changes. */
-const HELPERS = `
-  const { createHash } = await import('node:crypto')
-  const noise = (n, step) => ({
-    images: new Float32Array(n * 3 * 48 * 48).map((_, i) => 60 * Math.sin(i * (step + 1))),
-    labels: Array.from({ length: n }, (_, i) => (i + step) % 3),
-  })
-  const digest = async (model, sets = ['weights', 'momentum']) => {
-    const hash = createHash('sha256')
-    for (const set of sets) for (const [, { data }] of await model.parameters(set)) hash.update(data)
-    return hash.digest('hex')
-  }
-`
+import { DONE, HELPERS, inChild, on, PACKAGE } from './child.js'
 
 describe.skipIf(nativeAbsent)(`recorded steps${nativeSkipReason}`, () => {
   beforeAll(buildSimulator, 600_000)

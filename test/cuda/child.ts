@@ -11,6 +11,20 @@ export const on = (simulation: Simulation, more: Environment = {}): Environment 
   ...more,
 })
 
+/** For scripts that want it: noise that differs from step to step, and a digest of everything that training changes. */
+export const HELPERS = `
+  const { createHash } = await import('node:crypto')
+  const noise = (n, step) => ({
+    images: new Float32Array(n * 3 * 48 * 48).map((_, i) => 60 * Math.sin(i * (step + 1))),
+    labels: Array.from({ length: n }, (_, i) => (i + step) % 3),
+  })
+  const digest = async (model, sets = ['weights', 'momentum']) => {
+    const hash = createHash('sha256')
+    for (const set of sets) for (const [, { data }] of await model.parameters(set)) hash.update(data)
+    return hash.digest('hex')
+  }
+`
+
 /** `small` and `batch(n)` are there; what it prints is the output. */
 export function inChild(script: string, env: Environment) {
   const prelude = `import { GoogLeNet } from '${PACKAGE}index.js'
