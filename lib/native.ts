@@ -60,6 +60,8 @@ export interface SessionOptions {
   exact?: boolean
   /** CUDA: record whole steps as graphs and replay them; default true. */
   capture?: boolean
+  /** CUDA: streams that steps run on side by side, 1 to 8; default 1. */
+  streams?: number
   /** CUDA: time the engines of every convolution once, remembered in the cache folder; default false. */
   tune?: boolean
   /** Keep all values (every blob can be read by run() while training); default false. */

@@ -35,20 +35,22 @@ export function number(text: string): number {
 /** Of the commands that compute. */
 export interface ComputeOptions extends GlobalOptions {
   exact?: boolean
+  streams?: number
   tune?: boolean
   precision?: CreateOptions['precision']
 }
 export function addComputeOptions(command: Command): Command {
   return command
     .option('--exact', 'direct convolutions only: slower, with the smallest rounding errors')
+    .option('--streams <n>', 'CUDA: run what can run side by side on so many streams, 1 to 8 (default: 1)', whole(1))
     .option('--tune', 'CUDA: time the engines of every convolution once; remembered in the cache folder')
     .addOption(
       choice('--precision <name>', 'tf32 and bf16 need --device cuda (default: auto, which is f32)', PRECISIONS),
     )
 }
 /** Those of them that GoogLeNet.create() and load() take. */
-export function engineOptions({ device, threads, exact, tune, precision }: ComputeOptions) {
-  return { device, threads, exact, tune, precision }
+export function engineOptions({ device, threads, exact, streams, tune, precision }: ComputeOptions) {
+  return { device, threads, exact, streams, tune, precision }
 }
 
 /** For flags that may be given several times. */

@@ -62,6 +62,7 @@ const schema = z.object({
   threads: positive.optional(),
   precision: z.enum(PRECISIONS).optional(),
   exact: z.boolean().default(false),
+  streams: positive.optional(),
   tune: z.boolean().default(false),
   seed: count.default(1),
 })

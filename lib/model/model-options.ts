@@ -31,6 +31,12 @@ export interface CreateOptions extends NetworkOptions {
    */
   capture?: boolean
   /**
+   * CUDA: on how many streams, 1 to 8, steps that do not need each other run side by side: the branches of a module, the
+   * auxiliary heads, gradients of weights. The bits are those of one stream; each has scratch memory of its own. Default
+   * 1, as long as no GPU has shown what more of them gain. Changes nothing on the processor.
+   */
+  streams?: number
+  /**
    * CUDA: time the engines that cuDNN has for every convolution, check each against a direct convolution, and take the
    * fastest. Takes minutes at the first step of a batch size; the choice is remembered in the cache folder
    * (docs/environment.md), so that later runs start at once and repeat the same bits. Default false: cuDNN's first
@@ -97,7 +103,7 @@ export interface Features {
 }
 export const CREATE_KEYS = [
   ...['classes', 'inputSize', 'width', 'auxiliary', 'dropout', 'block', 'filler'],
-  ...['device', 'precision', 'threads', 'exact', 'capture', 'tune', 'deterministic', 'seed', 'labels'],
+  ...['device', 'precision', 'threads', 'exact', 'capture', 'streams', 'tune', 'deterministic', 'seed', 'labels'],
 ]
 
 /** Checks the options that describe the network and fills in the defaults. */

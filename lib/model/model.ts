@@ -81,6 +81,7 @@ export class GoogLeNet {
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
     const { exact = false, capture = true, tune = false } = given
     for (const [name, value] of Object.entries({ exact, capture, tune })) checkBoolean(name, value)
+    const streams = checkInteger('streams', given.streams ?? 1, { min: 1, max: 8 })
     const { precision, precisionReason } = choosePrecision(given.precision, device, exact)
     this.options = resolveOptions(given)
     const { classes } = this.options
@@ -91,7 +92,7 @@ export class GoogLeNet {
     const layers = googlenet(this.options)
     try {
       const { seed } = this.options
-      const engine = { threads, device, precision, exact, capture, tune }
+      const engine = { threads, device, precision, exact, capture, streams, tune }
       this.#session = new (native().Session)({ layers, ...engine, seed, mean: IMAGENET_MEAN })
     } catch (error) {
       throw fromNative(error)

@@ -8,10 +8,10 @@
 // its span: padding channels always hold exactly 0. Parameters are f32 in the parameter arena; padding holds 0.
 //
 // Memory that `allocate` gave is the device's: the engine computes addresses in it and reads and writes it through
-// `upload` and `download` alone. What a device is asked to do happens in the order of the calls; it may happen later
-// than the call returns, except for what fills host memory (download, export_tensor, square_sum). Memory that several
-// devices use in turns is handed on after `finish`. Devices opened on one card (or on the processor) use each other's
-// memory as their own; what another card's memory holds is brought over by `pull`.
+// `upload` and `download` alone. What a device is asked to do happens in the order of the calls (but see gn_lanes); it
+// may happen later than the call returns, except for what fills host memory (download, export_tensor, square_sum).
+// Memory that several devices use in turns is handed on after `finish`. Devices opened on one card (or on the processor)
+// use each other's memory as their own; what another card's memory holds is brought over by `pull`.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -130,7 +130,7 @@ typedef struct gn_bindings {
   float* parameters;
   const void* weights;  // the parameters in the geometry's type, at the same places: themselves, or what convert() made
   float* gradients;
-  void* scratch;          // at least the largest scratch_bytes of the kernels
+  void* scratch;          // at least the largest scratch_bytes of the kernels; every lane has its own
   const int32_t* labels;  // (N)
   float* results;         // losses: see gn_attributes.result
   uint64_t seed;          // dropout: Philox key
@@ -207,6 +207,22 @@ typedef struct gn_recorder {
   gn_status (*judge)(gn_device* device, const gn_judgement* judgement);
 } gn_recorder;
 
+/**
+ * Steps side by side. Between fork and join run() asks for them on the lane that was chosen last, of those that the
+ * device was opened with: each does what it is asked for in order, and one lane waits for another where a wait names a
+ * mark. Nothing but run() is asked for meanwhile. A fork and its join may be recorded (gn_recorder), both or neither.
+ */
+typedef struct gn_lanes {
+  /** Every lane goes on after what was asked for before. */
+  gn_status (*fork)(gn_device* device);
+  gn_status (*choose)(gn_device* device, int32_t lane);
+  /** What the lane was asked for up to here is mark number `mark`, until that is set again. */
+  gn_status (*mark)(gn_device* device, int32_t mark);
+  gn_status (*wait)(gn_device* device, int32_t mark);
+  /** What is asked for next comes after all of them, even when something failed in between. */
+  gn_status (*join)(gn_device* device);
+} gn_lanes;
+
 typedef struct gn_device_options {
   int32_t threads;  // CPU; 0 = all available
   int32_t alone;    // CPU: threads of its own, so that it runs beside other devices instead of taking turns with them
@@ -214,6 +230,7 @@ typedef struct gn_device_options {
   int32_t index;    // GPUs, from 0
   int32_t tune;     // GPUs: 1 = time the engines of every convolution once and take the fastest
   gn_precision precision;
+  int32_t lanes;  // GPUs: on how many to run steps, 0 = 1
 } gn_device_options;
 
 typedef struct gn_backend {
@@ -263,6 +280,7 @@ typedef struct gn_backend {
   gn_status (*export_tensor)(gn_device* device, const gn_tensor* src, const int32_t* channel_map, const void* arena,
                              float* host);
   const gn_recorder* recorder;  // NULL: the device is told every time
+  const gn_lanes* lanes;        // NULL: one step at a time
 } gn_backend;
 
 }  // extern "C"

@@ -18,6 +18,7 @@ static std::shared_ptr<Device> open_device(const Executor::Options& options) {
   device.threads = options.threads, device.alone = options.alone, device.exact = options.exact;
   device.tune = options.tune;
   device.precision = options.precision;
+  device.lanes = options.streams;
   return std::make_shared<Device>(options.device, device);
 }
 
@@ -75,12 +76,13 @@ Executor::Program& Executor::program(const PlanRequest& request) {
   if (found != programs_.end()) {
     programs_.splice(programs_.begin(), programs_, found);
   } else {
-    programs_.push_front(std::make_unique<Program>(graph_, *layout_, request, backend_, device_));
+    const int lanes = backend_.lanes ? options_.streams : 1;
+    programs_.push_front(std::make_unique<Program>(graph_, *layout_, request, backend_, device_, lanes));
     if (programs_.size() > kPrograms) programs_.pop_back();
   }
   Program& program = *programs_.front();
   arena_.grow(backend_, device_, program.plan.arena_bytes);
-  scratch_.grow(backend_, device_, std::max<int64_t>(program.scratch_bytes, 64));
+  scratch_.grow(backend_, device_, program.scratch_bytes());
   if (request.training) gradients_.grow_floats(backend_, device_, layout_->parameter_floats);
   return program;
 }
@@ -178,12 +180,13 @@ void Executor::sync(Program& program) {
 }
 
 void Executor::execute(Program& program, bool backward, const std::atomic<bool>* cancelled) {
-  const size_t forward = program.plan.forward.size();
-  const size_t first = backward ? forward : 0, last = backward ? program.kernels.size() : forward;
-  for (size_t i = first; i < last; i++) {
+  gn_kernel* const* kernels = program.kernels.data() + (backward ? program.plan.forward.size() : 0);
+  gn_bindings bindings = bindings_;
+  walk(program.passes[backward], backend_, device_, [&](size_t i, int lane) {
     stop_if(cancelled);
-    check(backend_.run(device_, program.kernels[i], &bindings_));
-  }
+    bindings.scratch = static_cast<char*>(bindings_.scratch) + lane * program.lane_scratch;
+    check(backend_.run(device_, kernels[i], &bindings));
+  });
 }
 
 std::vector<Loss> Executor::losses(const Program& program, gn_verdict* verdict) const {

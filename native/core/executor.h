@@ -88,6 +88,7 @@ class Executor {
     gn_precision precision = GN_PRECISION_F32;
     bool tune = false;    // time what a device has several ways for
     bool capture = true;  // record what is done again, where the device can
+    int streams = 1;      // lanes to run steps on side by side, where the device has them
   };
   Executor(Graph graph, const Options& options);
   ~Executor();

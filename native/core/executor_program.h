@@ -1,6 +1,7 @@
-// A plan with the kernels that a device made of its steps, in order: forward, then backward.
+// A plan with the kernels that a device made of its steps, in order: forward, then backward, each pass on its lanes.
 #pragma once
 #include "core/executor.h"
+#include "core/lanes.h"
 #include "core/recording.h"
 #include "core/status.h"
 
@@ -12,9 +13,14 @@ inline void stop_if(const std::atomic<bool>* cancelled) {
 }
 
 struct Executor::Program {
+  static constexpr int64_t kAlignment = 256;  // bytes: of a lane's scratch, as of memory that CUDA gives
+
   Program(const Graph& graph, const Layout& layout, const PlanRequest& request, const gn_backend& backend,
-          gn_device* device)
-      : plan(graph, layout, request), backend_(backend), device_(device) {
+          gn_device* device, int lanes)
+      : plan(graph, layout, request),
+        passes{schedule(plan.forward, lanes), schedule(plan.backward, lanes)},
+        backend_(backend),
+        device_(device) {
     try {
       for (const auto* steps : {&plan.forward, &plan.backward}) {
         for (const gn_step& step : *steps) {
@@ -23,7 +29,7 @@ struct Executor::Program {
           kernels.push_back(kernel);
           gn_kernel_info info{};
           backend.inspect(kernel, &info);
-          scratch_bytes = std::max(scratch_bytes, info.scratch_bytes);
+          lane_scratch = std::max(lane_scratch, (info.scratch_bytes + kAlignment - 1) / kAlignment * kAlignment);
         }
       }
     } catch (...) {
@@ -37,9 +43,12 @@ struct Executor::Program {
     return i < plan.forward.size() ? plan.forward[i] : plan.backward[i - plan.forward.size()];
   }
 
+  int64_t scratch_bytes() const { return lane_scratch * std::max(passes[0].lanes, passes[1].lanes); }
+
   Plan plan;
+  Schedule passes[2];  // forward, backward
   std::vector<gn_kernel*> kernels;
-  int64_t scratch_bytes = 0;
+  int64_t lane_scratch = kAlignment;     // bytes
   uint64_t version = 0;                  // of the parameters its weight copies hold
   Recording forward, gradients, update;  // what was recorded of it
 

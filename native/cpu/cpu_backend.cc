@@ -148,6 +148,7 @@ const gn_backend kBackend{
       return safely([&] { export_tensor(*device, *src, map, arena, host); });
     },
     nullptr,  // told every time
+    nullptr,  // one step at a time, on all threads
 };
 
 }  // namespace

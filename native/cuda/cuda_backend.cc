@@ -1,5 +1,7 @@
 // NVIDIA GPUs as a backend: the table of backend.h over cuDNN's convolutions and our own kernels. A library of its own,
 // opened by backend/registry.cc when a GPU is asked for. Exceptions end here.
+#include <algorithm>
+
 #include "backend/guard.h"
 #include "cuda/device.h"
 
@@ -51,12 +53,12 @@ cudaDeviceProp properties_of(int index) {
 const char* libraries() { return "CUDA 13"; }
 
 void close(gn_device* device) {
-  if (cudaSetDevice(device->index) == cudaSuccess && device->stream) {
-    cudaStreamSynchronize(device->stream);
+  if (cudaSetDevice(device->index) == cudaSuccess && device->lanes) {
+    device->lanes->finish();
     device->target.reset();
     device->pinned.reset();
     device->feed.reset();
-    cudaStreamDestroy(device->stream);
+    device->lanes.reset();
   }
   delete device;
 }
@@ -72,7 +74,8 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
     device->index = options->index;
     device->precision = options->precision;
     check(cudaSetDevice(device->index), "choosing the device");
-    check(cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "making a stream");
+    device->lanes = std::make_unique<Lanes>(std::max(options->lanes, 1));
+    device->stream = device->lanes->stream(0);
     device->pinned = std::make_unique<Pinned>(device->stream);
     try {
       device->target = std::make_unique<Target>(device->stream);
@@ -139,6 +142,24 @@ const gn_recorder kRecorder{
     [](gn_device* device, const gn_judgement* j) { return on(device, [&] { judge(*device, *j); }); },
 };
 
+void choose(gn_device& device, int lane) {
+  device.stream = device.lanes->stream(lane);
+  device.target->use(device.stream);
+}
+
+const gn_lanes kLanes{
+    [](gn_device* device) { return on(device, [&] { device->lanes->fork(); }); },
+    [](gn_device* device, int32_t lane) { return on(device, [&] { choose(*device, lane); }); },
+    [](gn_device* device, int32_t mark) { return on(device, [&] { device->lanes->mark(device->stream, mark); }); },
+    [](gn_device* device, int32_t mark) { return on(device, [&] { device->lanes->wait(device->stream, mark); }); },
+    [](gn_device* device) {
+      return on(device, [&] {
+        choose(*device, 0);
+        device->lanes->join();
+      });
+    },
+};
+
 const gn_backend kBackend{
     GN_BACKEND_VERSION,
     "cuda",
@@ -194,6 +215,7 @@ const gn_backend kBackend{
       return on(device, [&] { export_tensor(*device, *src, map, arena, host); });
     },
     &kRecorder,
+    &kLanes,
 };
 
 }  // namespace

@@ -54,6 +54,7 @@ class Target {
   void describe_graph(Descriptor& graph) const;
   void describe_heuristics(Descriptor& heuristics) const;
   void describe_plan(Descriptor& plan) const;
+  void use(cudaStream_t stream) const;
   void execute(const Descriptor& plan, const Descriptor& variant_pack) const;
 
  private:

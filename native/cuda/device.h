@@ -1,5 +1,5 @@
-// What every CUDA kernel is: made from one step, run many times with the arenas bound at each run, always on the
-// device's one stream.
+// What every CUDA kernel is: made from one step, run many times with the arenas bound at each run, on the stream of the
+// device's lane of that moment.
 #pragma once
 #include <cuda_runtime_api.h>
 
@@ -10,6 +10,7 @@
 #include "backend/backend.h"
 #include "cuda/cudnn_graph.h"
 #include "cuda/feed.h"
+#include "cuda/lanes.h"
 #include "cuda/memory.h"
 #include "cuda/pinned.h"
 #include "cuda/recording.h"
@@ -17,7 +18,8 @@
 struct gn_device {
   int index = 0;
   gn_precision precision = GN_PRECISION_F32;
-  cudaStream_t stream = nullptr;
+  std::unique_ptr<googlenet::cuda::Lanes> lanes;
+  cudaStream_t stream = nullptr;  // of lane 0, but between fork and join of the one that was chosen
   std::unique_ptr<googlenet::cuda::Target> target;
   googlenet::cuda::ConvPlans plans;
   std::unique_ptr<googlenet::cuda::Pinned> pinned;

@@ -18,7 +18,7 @@ static void check(cudnnStatus_t status, const char* what) {
 
 Target::Target(cudaStream_t stream) : state_(std::make_unique<State>()) {
   check(cudnn().Create(&state_->handle), "opening the device");
-  check(cudnn().SetStream(state_->handle, stream), "choosing the stream");
+  use(stream);
 }
 Target::~Target() { cudnn().Destroy(state_->handle); }
 
@@ -32,6 +32,7 @@ void Target::describe_heuristics(Descriptor&) const {}
 void Target::describe_plan(Descriptor& plan) const {
   set_handle(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, state_->handle);
 }
+void Target::use(cudaStream_t stream) const { check(cudnn().SetStream(state_->handle, stream), "choosing the stream"); }
 void Target::execute(const Descriptor& plan, const Descriptor& variant_pack) const {
   check(cudnn().BackendExecute(state_->handle, plan.raw(), variant_pack.raw()), "running a convolution");
 }

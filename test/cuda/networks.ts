@@ -38,12 +38,13 @@ export function testNetworks(place: Place, bounds: Tolerances = simulatedToleran
       evaluate: batches.slice(0, 1),
       output: PROBABILITIES,
     }
-    const train = async (where: 'best' | Place, capture = true) => {
+    const train = async (where: 'best' | Place, options: { capture?: boolean; streams?: number } = {}) => {
       await using native = new NativeProcess(where)
-      return await native.train({ ...request, options: { seed: 9, exact: true, capture } })
+      return await native.train({ ...request, options: { seed: 9, exact: true, ...options } })
     }
-    const [cpu, cuda, told] = await Promise.all([train('best'), train(place), train(place, false)])
+    const [cpu, cuda, told] = await Promise.all([train('best'), train(place), train(place, { capture: false })])
     expect(told, 'recorded or told one by one').toEqual(cuda)
+    expect(await train(place, { streams: 4 }), 'on one stream or on four').toEqual(cuda)
     for (let step = 0; step < request.steps; step++) {
       const [expected, actual] = [cpu.results[step]!, cuda.results[step]!]
       expect(Math.abs(actual.loss - expected.loss) / expected.loss, `loss of step ${step}`).toBeLessThan(bounds.loss)

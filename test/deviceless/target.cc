@@ -28,6 +28,7 @@ void Target::describe_heuristics(Descriptor& heuristics) const {
 void Target::describe_plan(Descriptor& plan) const {
   plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, state_->properties);
 }
+void Target::use(cudaStream_t) const {}
 void Target::execute(const Descriptor&, const Descriptor&) const {}
 
 }  // namespace googlenet::cuda

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the native tests without Node, oneDNN or CMake, and runs them: once on every instruction set of this processor,
 # and once with AVX-512's kernels as generic vectors of 16 floats, so that blocks of 16 channels are run on any processor.
-#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, winograd) runs that group alone
+#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
 set -eu
@@ -13,7 +13,7 @@ cxx=${CXX:-g++}
 sets=portable wide=
 if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512" wide=wide; fi
 if [ -n "${SANITIZE:-}" ]; then wide=; fi  # the same loops as the others
-newest=$(find native/cpu native/core native/backend native/train native/optim test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
+newest=$(find native/cpu native/core native/backend native/train native/optim native/ops test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
 objects=
 compile() { # source, object, flags
   objects="$objects $2"
@@ -40,6 +40,8 @@ for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_d
 done
 for name in threads cores pages; do compile "native/core/$name.cc" "$out/$name.o" ""; done
 common=$objects objects=
+for name in graph layout plan plan_backward packing lanes; do compile "native/core/$name.cc" "$out/$name.o" ""; done
+for file in native/ops/*.cc; do compile "$file" "$out/ops-$(basename "$file" .cc).o" ""; done
 for file in native/train/local_store.cc native/optim/optimizer.cc native/backend/registry.cc test/native/*_test.cc; do
   compile "$file" "$out/$(basename "$file" .cc).o" ""
 done

@@ -179,5 +179,6 @@ void flat_tests();   // optimisers, transfer
 void store_tests();  // parameter store
 void winograd_tests();
 void thread_tests();
+void lane_tests();  // steps side by side
 
 }  // namespace test

@@ -1,4 +1,5 @@
-// Every CPU kernel of ours on every instruction set of this processor, against plain f64 code, and the thread pool.
+// Every CPU kernel of ours on every instruction set of this processor, against plain f64 code, the thread pool, the
+// parameter store and the schedules of steps on lanes.
 // Build and run: test/native/build.sh (see there for the sanitizers and the timings).
 #include "check.h"
 
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   if (wanted("small")) test::small_tests();
   if (wanted("flat")) test::flat_tests();
   if (wanted("store")) test::store_tests();
+  if (wanted("lanes")) test::lane_tests();
   if (wanted("winograd")) test::winograd_tests();
   std::printf("%d passed, %d failed\n", test::passed, test::failed);
   return test::failed ? 1 : 0;

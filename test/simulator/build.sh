@@ -27,11 +27,13 @@ link() { # library, options: of $objects, replaced as a whole, since a test may 
     mv "$1.new" "$1"
   fi
 }
-for file in native/cuda/*.cc native/cuda/*.cu test/simulator/runtime.cc test/simulator/streams.cc; do compile "$file" ""; done
+for file in native/cuda/*.cc native/cuda/*.cu test/simulator/runtime.cc test/simulator/streams.cc test/simulator/capture.cc; do
+  compile "$file" ""
+done
 link "$out/build/Release/googlenet_cuda.so"
 
 objects= stale=
-for name in runtime streams refusals; do compile "test/simulator/$name.cc" ""; done
+for name in runtime streams capture refusals; do compile "test/simulator/$name.cc" ""; done
 if [ ! -e "$out/refusals" ] || [ -n "$(find $objects -newer "$out/refusals")" ]; then
   $cxx $objects ${SANITIZE:+-fsanitize=$SANITIZE} -pthread -o "$out/refusals"
 fi

@@ -1,11 +1,13 @@
-// What the simulated runtime refuses while a stream is captured and between devices, as the real one does, and that a
-// graph replays what was asked for with the arguments it had then. Prints what is wrong, or nothing.
+// What the simulated runtime refuses while streams are captured and between devices, as the real one does, that a graph
+// replays what was asked for with the arguments it had then, and that events alone order streams. Prints what is wrong,
+// or nothing.
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "cuda_runtime_api.h"
@@ -17,6 +19,8 @@ void simulated_launch(cudaStream_t stream, std::function<void()> work);
 static void expect(bool right, const char* what) {
   if (!right) std::printf("%s\n", what);
 }
+
+using googlenet::cuda::simulated_launch;
 
 /** Whether the process lives on after `body`. */
 static bool survives(const std::function<void()>& body) {
@@ -33,7 +37,6 @@ static bool survives(const std::function<void()>& body) {
 
 /** Between device 0 and device 1. */
 static void peers() {
-  using googlenet::cuda::simulated_launch;
   int* memory[2];
   cudaStream_t streams[2];
   for (const int device : {0, 1}) {
@@ -92,11 +95,85 @@ static void peers() {
   unsetenv("SIMULATOR_FAILS");
 }
 
+/** Work on a forked stream between work on its origin: what may run before what. */
+static void check_several() {
+  cudaStream_t first, second;
+  cudaEvent_t fork, join, outside;
+  for (cudaStream_t* stream : {&first, &second}) cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  for (cudaEvent_t* event : {&fork, &join, &outside}) cudaEventCreateWithFlags(event, cudaEventDisableTiming);
+  std::string told;
+  const auto say = [&](cudaStream_t stream, char what) { simulated_launch(stream, [&told, what] { told += what; }); };
+  const auto go_on = [](cudaStream_t from, cudaEvent_t event, cudaStream_t to) {
+    cudaEventRecord(event, from);
+    return cudaStreamWaitEvent(to, event, 0);
+  };
+  const auto branches = [&](bool joins) {  // a, then b and c as one likes, then d
+    say(first, 'a');
+    go_on(first, fork, second);
+    say(second, 'c');
+    say(first, 'b');
+    if (joins) go_on(second, join, first);
+    say(first, 'd');
+  };
+  cudaGraph_t graph = nullptr;
+  const auto captured = [&](const char* what, cudaError_t error, const std::function<void()>& body) {
+    cudaStreamBeginCapture(first, cudaStreamCaptureModeThreadLocal);
+    body();
+    expect(cudaStreamEndCapture(first, &graph) == error && (graph == nullptr) == (error != cudaSuccess), what);
+  };
+  const auto invalid = cudaErrorStreamCaptureInvalidated;
+  captured("a branch that was not joined", cudaErrorStreamCaptureUnjoined, [&] { branches(false); });
+  say(second, 'x'), cudaStreamSynchronize(second);
+  expect(told == "x", "a stream was left in a capture that has ended");
+  captured("waiting for an event outside", invalid, [&] { go_on(second, outside, first); });
+  captured("waiting for a captured event", invalid,
+           [&] { cudaEventRecord(fork, first), expect(cudaEventSynchronize(fork) != cudaSuccess, "it waited"); });
+  captured("waiting for a captured stream that joined", invalid,
+           [&] { go_on(first, fork, second), cudaStreamSynchronize(second); });
+  captured("ending elsewhere", cudaSuccess, [&] {
+    go_on(first, fork, second);
+    expect(cudaStreamEndCapture(second, &graph) == cudaErrorStreamCaptureUnmatched, "another stream ended it");
+  });
+  cudaGraphDestroy(graph);
+  expect(cudaStreamWaitEvent(second, fork, 0) == cudaErrorCapturedEvent, "an event outlived its capture");
+  captured("merging two captures", invalid, [&] {
+    cudaStreamBeginCapture(second, cudaStreamCaptureModeThreadLocal);
+    expect(go_on(first, fork, second) == cudaErrorStreamCaptureMerge, "two captures merged");
+    cudaGraph_t other = nullptr;
+    expect(cudaStreamEndCapture(second, &other) == invalid && !other, "a merged capture ended well");
+  });
+  captured("branches", cudaSuccess, [&] { branches(true); });
+  cudaGraphExec_t exec = nullptr;
+  cudaGraphInstantiate(&exec, graph, 0);
+  cudaGraphDestroy(graph);
+  const auto runs_as = [&](const char* ahead, const char* expected) {
+    setenv("SIMULATOR_AHEAD", ahead, 1);
+    for (const bool recorded : {false, true}) {
+      told.clear();
+      recorded ? void(cudaGraphLaunch(exec, first)) : branches(true);
+      cudaStreamSynchronize(first);
+      if (told != expected) std::printf("with stream %s ahead: %s, recorded %d\n", ahead, told.c_str(), recorded);
+    }
+  };
+  runs_as("0", "abcd");
+  runs_as("1", "acbd");
+  unsetenv("SIMULATOR_AHEAD");
+  setenv("SIMULATOR_TURNS", "1", 1);
+  told.clear();
+  say(first, 'a'), say(first, 'b'), say(second, 'c'), say(second, 'd');
+  cudaStreamSynchronize(first), cudaStreamSynchronize(second);
+  expect(told == "acbd", "streams did not take turns");
+  unsetenv("SIMULATOR_TURNS");
+  cudaGraphExecDestroy(exec);
+  for (const cudaEvent_t event : {fork, join, outside}) cudaEventDestroy(event);
+  for (const cudaStream_t stream : {first, second}) cudaStreamDestroy(stream);
+}
+
 int main() {
-  using googlenet::cuda::simulated_launch;
   setenv("SIMULATOR_DEVICES", "2", 1);
   peers();
   cudaSetDevice(0);
+  check_several();
   cudaStream_t stream, other;
   cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);

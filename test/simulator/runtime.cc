@@ -1,5 +1,5 @@
 // CUDA's runtime on the host: memory that is poisoned when it comes and when it goes, and the errors of machines that
-// lack something; streams.cc has the rest. Linked into googlenet_cuda.so in place of the real one.
+// lack something; streams.cc and capture.cc have the rest. Linked into googlenet_cuda.so in place of the real one.
 //   SIMULATOR_DRIVER   version the driver knows, 0 = no driver; default 13000
 //   SIMULATOR_DEVICES  how many GPUs it sees; default 1
 //   SIMULATOR_MEMORY   MiB of each, or a number for each: 64,16; default 8192
@@ -172,6 +172,11 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorIllegalState: return "illegal state";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
+    case cudaErrorStreamCaptureMerge: return "attempt to merge two captures";
+    case cudaErrorStreamCaptureUnmatched: return "the capture was not begun in this stream";
+    case cudaErrorStreamCaptureUnjoined: return "a captured stream has not been joined";
+    case cudaErrorStreamCaptureIsolation: return "dependency on uncaptured work in another stream";
+    case cudaErrorCapturedEvent: return "operation not permitted on an event last recorded in a capturing stream";
     case cudaErrorStreamCaptureWrongThread: return "attempt to terminate a capture from another thread";
     default: return "unknown error";
   }

@@ -1,42 +1,46 @@
-// Streams that run as late as they may, events on them, and graphs: what a stream is asked for during a capture, to be
-// replayed with the arguments that it had then. Refused as by the real one: waiting for a stream that is captured,
-// allocating meanwhile, copying memory that is not pinned. The legacy stream and synchronous copies do not exist here.
-//   SIMULATOR_GRAPH    MiB of the device that an instantiated graph takes; default 0
+// Streams that run as late as they may, and events on them; capture.cc has graphs. Refused as by the real one: waiting
+// for a stream that is captured, allocating meanwhile, copying memory that is not pinned. The legacy stream and
+// synchronous copies do not exist here.
+//   SIMULATOR_AHEAD    a stream, from 0 in the order of their making: whenever somebody waits, it does first all that it
+//                      was asked for, and others no more than what it waits for. So a step of this stream runs before
+//                      any other that no event puts before it. Default none
+//   SIMULATOR_TURNS    all streams take turns instead, an item each: what several items of one stream keep in memory
+//                      between them (scratch) is in danger
+//   SIMULATOR_FORGET   the number, from 0, of a wait for an event that is forgotten, counted since this was set
+#include <algorithm>
 #include <cstdio>
 
 #include "runtime.h"
 
 using namespace simulator;
 
-struct CUevent_st {
-  Stream* stream = nullptr;
-  uint64_t at = 0;  // items before it
-  double clock = 0;
-};
-struct CUgraph_st {
-  std::vector<Item> items;
-};
-struct CUgraphExec_st {
-  std::vector<Item> items;
-  int device;
-  int64_t bytes;
-};
+static uint64_t made = 0;
+Stream::Stream() : number(made++) {}
 
-void Stream::enqueue(std::function<void()> work, double milliseconds) {
+void Stream::enqueue(std::function<void()> work, double milliseconds) { enqueue(Item{std::move(work), milliseconds}); }
+
+void Stream::enqueue(Item item) {
   const std::lock_guard lock(mutex);
   if (current != device) {
     std::fprintf(stderr, "simulated device: work for device %d while %d is current\n", device, current);
     std::abort();
   }
   if (capture) {
-    capture->items.push_back({std::move(work), milliseconds});
+    capture->nodes.push_back({std::move(item.work), item.milliseconds, number, std::move(tail)});
+    tail = {int(capture->nodes.size()) - 1};
   } else if (!idle()) {
-    queue.push_back({std::move(work), milliseconds});
+    queue.push_back(std::move(item));
     asked++;
   }
 }
 
-void Stream::drain(uint64_t until) {
+bool Stream::able() const {
+  if (queue.empty()) return false;
+  const Item& item = queue.front();
+  return !item.after || !known(item.after) || item.after->done >= item.at;
+}
+
+void Stream::advance(uint64_t until) {
   while (done < until) {
     if (queue.empty()) {
       std::fprintf(stderr, "simulated device: a stream waits for itself\n");
@@ -44,22 +48,41 @@ void Stream::drain(uint64_t until) {
     }
     const Item item = std::move(queue.front());
     queue.pop_front();
+    if (item.after && known(item.after)) item.after->advance(item.at);
     enter(device);
-    if (works(device)) item.work();
+    if (works(device) && item.work) item.work();
     clock += item.milliseconds;
     done++;
   }
 }
 
-cudaError_t simulator::refuse_if_capturing() {
-  cudaError_t error = cudaSuccess;
-  for (Stream* stream : streams) {
-    Capture* const c = stream->capture.get();
-    if (!c || (c->mode != cudaStreamCaptureModeGlobal && c->thread != std::this_thread::get_id())) continue;
-    c->broken = true;
-    error = cudaErrorStreamCaptureUnsupported;
+static std::vector<Stream*> in_order() {
+  std::vector<Stream*> all(streams.begin(), streams.end());
+  std::sort(all.begin(), all.end(), [](const Stream* a, const Stream* b) { return a->number < b->number; });
+  return all;
+}
+
+Stream* simulator::ahead() {
+  const std::vector<Stream*> all = in_order();
+  const int which = setting("SIMULATOR_AHEAD", -1);
+  return which >= 0 && which < int(all.size()) ? all[which] : nullptr;
+}
+
+void Stream::drain(uint64_t until) {
+  for (bool moved = take_turns(); moved && done < until;) {
+    moved = false;
+    for (Stream* stream : in_order())
+      if (stream->able()) stream->advance(stream->done + 1), moved = true;
   }
-  return report(error);
+  if (Stream* const first = ahead()) first->advance(first->asked);
+  advance(until);
+}
+
+static bool forgotten() {
+  static int which = -1, waits = 0;
+  const int now = setting("SIMULATOR_FORGET", -1);
+  if (now != which) which = now, waits = 0;
+  return now >= 0 && waits++ == now;
 }
 
 namespace googlenet::cuda {
@@ -101,12 +124,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const std::lock_guard lock(mutex);
   Stream* const found = known(stream);
-  if (!found || found->capture) return report(cudaErrorInvalidValue);
-  found->enqueue(
-      [from = event->stream, at = event->at] {
-        if (known(from)) from->drain(at);
-      },
-      0);
+  if (!found) return report(cudaErrorInvalidValue);
+  if (found->capture || event->capture) return wait_captured(*found, *event);
+  if (event->stream && !forgotten()) found->enqueue(Item{nullptr, 0, event->stream, event->at});
   return cudaSuccess;
 }
 
@@ -125,7 +145,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const std::lock_guard lock(mutex);
   Stream* const found = known(stream);
-  if (!found || found->capture) return report(cudaErrorInvalidValue);
+  if (!found) return report(cudaErrorInvalidValue);
+  event->capture = found->capture, event->tail = found->tail;
+  event->stream = nullptr;
+  if (found->capture) return cudaSuccess;
   found->enqueue([=] { event->clock = found->clock; }, 0);
   event->stream = found, event->at = found->asked;
   return cudaSuccess;
@@ -133,6 +156,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const std::lock_guard lock(mutex);
+  if (event->capture) {
+    event->capture->broken = true;
+    return report(cudaErrorCapturedEvent);
+  }
   Stream* const stream = known(event->stream);
   if (!stream) return cudaSuccess;
   stream->drain(event->at);
@@ -144,56 +171,6 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
   if (!start->stream || start->stream != end->stream || end->stream->done < end->at)
     return report(cudaErrorInvalidValue);
   *milliseconds = float(end->clock - start->clock);
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
-  const std::lock_guard lock(mutex);
-  Stream* const found = known(stream);
-  if (!found) return report(cudaErrorStreamCaptureUnsupported);
-  if (found->capture) return report(cudaErrorIllegalState);
-  found->capture.reset(new Capture{mode, std::this_thread::get_id(), {}});
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-  const std::lock_guard lock(mutex);
-  *graph = nullptr;
-  Stream* const found = known(stream);
-  if (!found || !found->capture) return report(cudaErrorIllegalState);
-  if (found->capture->thread != std::this_thread::get_id()) return report(cudaErrorStreamCaptureWrongThread);
-  const auto capture = std::move(found->capture);
-  if (capture->broken) return report(cudaErrorStreamCaptureInvalidated);
-  *graph = new CUgraph_st{std::move(capture->items)};
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
-  const std::lock_guard lock(mutex);
-  if (const cudaError_t error = refuse_if_capturing(); error != cudaSuccess) return error;
-  const int64_t bytes = int64_t(setting("SIMULATOR_GRAPH", 0)) << 20;
-  if (!take(current, bytes)) return report(cudaErrorMemoryAllocation);
-  *exec = new CUgraphExec_st{graph->items, current, bytes};
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
-  const std::lock_guard lock(mutex);
-  Stream* const found = known(stream);
-  if (!found || found->capture || found->device != exec->device) return report(cudaErrorInvalidValue);
-  for (const Item& item : exec->items) found->enqueue(item.work, item.milliseconds);
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
-  const std::lock_guard lock(mutex);
-  give(exec->device, exec->bytes);
-  delete exec;
-  return cudaSuccess;
-}
-
-cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
-  delete graph;
   return cudaSuccess;
 }
 
