@@ -6,8 +6,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
+#include "backend/photos.h"
 #include "cuda/cudnn_graph.h"
 #include "cuda/memory.h"
 #include "cuda/pinned.h"
@@ -61,6 +63,9 @@ void scale_add(gn_device& device, float* dst, const float* src, int64_t count, f
 double square_sum(gn_device& device, const float* values, int64_t count);  // optim.cu
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
                    gn_host_format format, const float mean[3]);  // transfer.cu
+/** map: the B, G or R that each physical channel holds, -1 = padding. */
+void import_photos(gn_device& device, const gn_tensor& dst, const std::vector<int32_t>& map, void* arena,
+                   const gn_photos& block);  // input.cu
 void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
                    float* host);  // transfer.cu
 
