@@ -5,10 +5,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { googlenet } from '../../lib/model/googlenet.js'
 import { testNetworks } from '../cuda/networks.js'
+import { drawPhotos, testPhotos } from '../cuda/photos.js'
 import { cases } from '../ops/cases.js'
 import { relativeError } from '../ops/compare.js'
 import { expectParity, solveCase } from '../ops/parity.js'
 import { NativeProcess, type Place } from '../ops/process.js'
+import { useFolder } from '../train/pictures.js'
 import { gpu } from './device.js'
 import { tolerances } from './tolerances.js'
 
@@ -38,6 +40,10 @@ describe.skipIf(!gpu.available)(`GPU: ${gpu.description}${gpu.available ? '' : '
   })
 
   testNetworks(place, undefined, 20)
+
+  const photos = useFolder()
+  beforeAll(() => drawPhotos(photos.path))
+  testPhotos({}, photos)
 
   test('which way each convolution goes', async () => {
     const { kernels } = await native.profile({ rows: googlenet(), batch: 64, training: true })
