@@ -2,6 +2,7 @@
 export { type AugmentPolicy, policies } from './data/augment.js'
 export { ImageFolder, type LabelledImage, type OpenOptions } from './data/dataset.js'
 export { type LoadedBatch, Loader, type LoaderOptions } from './data/loader.js'
+export type { Photos, Rendered, Rendering } from './data/rendering.js'
 export { type Device, type DeviceInfo, devices } from './device.js'
 export { AbortError, type ErrorCode, GoogLeNetError } from './errors.js'
 export type { Crops } from './model/crops.js'

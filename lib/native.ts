@@ -15,6 +15,8 @@ export interface NativeTensor {
 export interface NativeInput {
   shape: readonly number[]
   data: Float32Array | Uint8Array
+  /** The bytes are a block of photos (native/backend/photos.h), of which a GPU makes (N,3,H,W). */
+  photos?: boolean
 }
 export interface LayerInfo {
   name: string
@@ -238,8 +240,8 @@ export interface AugmentPolicy {
   mean: readonly [number, number, number]
 }
 export interface ImageBatch {
-  /** (N,3,size,size) f32, BGR minus mean; N is what could be decoded. */
-  images: Float32Array
+  /** (N,3,size,size) f32, BGR minus mean; N is what could be decoded. Or a block of as many photos. */
+  images: Float32Array | Uint8Array
   count: number
   labels: Int32Array
   /** `index` of the samples in the batch, in order. */
@@ -257,6 +259,8 @@ export interface NativePipeline {
 }
 export interface PipelineOptions {
   policy: AugmentPolicy
+  /** Batches of photos instead of images; default false. */
+  photos?: boolean
   seed: number
   threads: number
 }
@@ -277,9 +281,13 @@ export interface NativeModule {
   /** JPEG to RGB on a libuv thread (greyscale and CMYK included). */
   decodeJpeg(encoded: Uint8Array): Promise<DecodedImage>
   /** Detaches a pipeline's images: their memory goes back to it now, not when the garbage collector comes. */
-  releaseImages(images: Float32Array): void
+  releaseImages(images: Float32Array | Uint8Array): void
   /** One image through the augmentation, for tests and for predict(): RGB (H,W,3) -> (3,size,size) f32. */
   augment(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Float32Array
+  /** The same image as a block of one photo, for a device to augment. */
+  packPhoto(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Uint8Array
+  /** Some photos of several blocks as one. Throws INVALID_ARGUMENT for what is no block, INVALID_SHAPE. */
+  joinPhotos(parts: readonly { photos: Uint8Array; from: number; count: number }[]): Uint8Array
   availableCores(): number
   /** Opens a device and closes it: what it is. Throws DEVICE_UNAVAILABLE with what is missing and how to mend it. */
   probe(device: 'cpu' | CudaDevice): string

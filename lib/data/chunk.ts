@@ -3,21 +3,14 @@
  * white, EXIF orientation ignored as for JPEG), put back in order. Loader cuts batches from these runs.
  */
 import { readFile } from 'node:fs/promises'
-import {
-  type AugmentPolicy,
-  type DecodedImage,
-  type ImageBatch,
-  type ImageSample,
-  type NativePipeline,
-  native,
-} from '../native.js'
+import type { DecodedImage, ImageBatch, ImageSample, NativePipeline } from '../native.js'
+import type { Renderer } from './rendering.js'
 
 /** Path, position in the dataset, code and message of an image that was left out. */
 export type SkippedImage = ImageBatch['skipped'][number]
 
-export interface Chunk {
-  /** (count, 3, size, size) */
-  images: Float32Array
+export interface Chunk<Images> {
+  images: Images
   count: number
   labels: Int32Array
   indices: Int32Array
@@ -42,24 +35,18 @@ export async function decodeWithSharp(encoded: Uint8Array | string): Promise<Dec
   return { width: info.width, height: info.height, data }
 }
 
-interface Recipe {
-  policy: AugmentPolicy
-  seed: number
-  epoch: number
-}
-
 /** What sharp made of the samples that are no JPEG, by their place in the run. */
-async function decodeOthers(
+async function decodeOthers<Images>(
   failed: { place: number; image: SkippedImage }[],
-  { policy, seed, epoch }: Recipe,
-): Promise<{ decoded: Map<number, Float32Array>; skipped: Chunk['skipped'] }> {
-  const decoded = new Map<number, Float32Array>()
+  renderer: Renderer<Images>,
+  epoch: number,
+): Promise<{ decoded: Map<number, Images>; skipped: Chunk<Images>['skipped'] }> {
+  const decoded = new Map<number, Images>()
   const results = await Promise.all(
     failed.map(async ({ place, image }) => {
       if (image.code !== 'GOOGLENET_ERR_UNSUPPORTED') return { place, image }
       try {
-        const pixels = await decodeWithSharp(image.path)
-        decoded.set(place, native().augment(pixels, policy, seed, epoch, image.index))
+        decoded.set(place, renderer.fromImage(await decodeWithSharp(image.path), epoch, image.index))
         return undefined
       } catch (cause) {
         const message = `${(cause as Error).message} (${image.message})`
@@ -71,41 +58,41 @@ async function decodeOthers(
 }
 
 /** Native and sharp's images in the order of the samples. */
-function merge(
+function merge<Images>(
   samples: readonly ImageSample[],
-  batch: ImageBatch,
-  places: number[],
-  others: Map<number, Float32Array>,
+  { images, places }: Chunk<Images>,
+  others: Map<number, Images>,
+  renderer: Renderer<Images>,
 ) {
-  const floats = others.values().next().value?.length ?? 0
   const all = [...places, ...others.keys()].sort((a, b) => a - b)
-  const images = new Float32Array(all.length * floats)
-  let fromNative = 0
-  for (const [slot, place] of all.entries()) {
-    const one = others.get(place) ?? batch.images.subarray(fromNative * floats, ++fromNative * floats)
-    images.set(one, slot * floats)
-  }
+  let native = 0
+  const parts = all.map((place) => {
+    const other = others.get(place)
+    return other === undefined ? { images, from: native++, count: 1 } : { images: other, from: 0, count: 1 }
+  })
   const labels = Int32Array.from(all, (place) => samples[place]?.label ?? 0)
   const indices = Int32Array.from(all, (place) => samples[place]?.index ?? 0)
-  return { images, count: all.length, labels, indices, places: all }
+  return { images: renderer.join(parts), count: all.length, labels, indices, places: all }
 }
 
 /** Queues the samples at once; the promise is for what became of them. */
-export async function decodeChunk(
+export async function decodeChunk<Images>(
   pipeline: NativePipeline,
   samples: readonly ImageSample[],
-  recipe: Recipe,
-): Promise<Chunk> {
-  pipeline.push(samples, recipe.epoch)
+  renderer: Renderer<Images>,
+  epoch: number,
+): Promise<Chunk<Images>> {
+  pipeline.push(samples, epoch)
   const batch = await pipeline.next()
   const places: number[] = []
-  const failed: Chunk['skipped'] = []
+  const failed: Chunk<Images>['skipped'] = []
   for (const [place, { index }] of samples.entries()) {
     if (batch.indices[places.length] === index) places.push(place)
     else failed.push({ place, image: batch.skipped[failed.length]! })
   }
-  if (failed.length === 0) return { ...batch, places, skipped: [] }
-  const { decoded, skipped } = await decodeOthers(failed, recipe)
-  if (decoded.size === 0) return { ...batch, places, skipped }
-  return { ...merge(samples, batch, places, decoded), skipped }
+  const chunk = { ...batch, images: renderer.fromBatch(batch), places }
+  if (failed.length === 0) return { ...chunk, skipped: [] }
+  const { decoded, skipped } = await decodeOthers(failed, renderer, epoch)
+  if (decoded.size === 0) return { ...chunk, skipped }
+  return { ...merge(samples, { ...chunk, skipped }, decoded, renderer), skipped }
 }

@@ -6,9 +6,11 @@
 import { fromNative, GoogLeNetError } from '../errors.js'
 import { abortError, throwIfAborted } from '../lifetime.js'
 import { type AugmentPolicy, type ImageSample, type NativePipeline, native } from '../native.js'
+import { checkOneOf } from '../options.js'
 import { checkPolicy } from './augment.js'
 import { type Chunk, decodeChunk, type SkippedImage } from './chunk.js'
 import type { LabelledImage } from './dataset.js'
+import { makeRenderer, type Part, type Rendered, type Renderer, type Rendering } from './rendering.js'
 
 export type { SkippedImage } from './chunk.js'
 
@@ -19,9 +21,11 @@ export interface LoaderSource {
   order(seed: number, epoch: number): ArrayLike<number>
 }
 
-export interface LoaderOptions {
+export interface LoaderOptions<R extends Rendering = 'host'> {
   batchSize: number
   policy: AugmentPolicy
+  /** Who makes images of the photos. 'device': the GPU of the model that takes the batches; default 'host'. */
+  render?: R
   /** Of order and augmentation; default 0. */
   seed?: number
   /** Decoding threads; default 0 = all that affinity and cgroup quota allow. */
@@ -37,9 +41,9 @@ export interface LoaderOptions {
   signal?: AbortSignal
 }
 
-export interface LoadedBatch {
-  /** (count, 3, size, size), B G R minus mean. */
-  images: Float32Array
+export interface LoadedBatch<R extends Rendering = 'host'> {
+  /** (count, 3, size, size), B G R minus mean; or photos, for a model on a GPU. */
+  images: Rendered[R]
   labels: Int32Array
   /** Positions in the dataset. */
   indices: Int32Array
@@ -72,15 +76,16 @@ interface Run {
 }
 
 /** A chunk partly used up; `from` counts its images, `start` is its first sample's position in the epoch. */
-interface Piece {
-  chunk: Chunk
+interface Piece<Images> {
+  chunk: Chunk<Images>
   start: number
   from: number
 }
 
-export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
+export class Loader<R extends Rendering = 'host'> implements AsyncIterable<LoadedBatch<R>>, AsyncDisposable {
   readonly #source: LoaderSource
-  readonly #options: Required<Omit<LoaderOptions, 'signal'>> & { signal: AbortSignal | undefined }
+  readonly #options: Required<Omit<LoaderOptions<R>, 'signal'>> & { signal: AbortSignal | undefined }
+  readonly #renderer: Renderer<Rendered[R]>
   readonly #running = new Set<Run>()
   #disposed = false
 
@@ -90,11 +95,12 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
   skippedCount = 0
 
   /** Throws INVALID_ARGUMENT or UNKNOWN_OPTION. */
-  constructor(source: LoaderSource, options: LoaderOptions) {
+  constructor(source: LoaderSource, options: LoaderOptions<R>) {
     this.#source = source
     this.#options = {
       batchSize: whole('batchSize', options.batchSize, 1),
       policy: checkPolicy(options.policy),
+      render: checkOneOf('render', options.render ?? 'host', ['host', 'device']) as R,
       seed: whole('seed', options.seed ?? 0, 0),
       threads: whole('threads', options.threads ?? 0, 0, 1024),
       prefetch: whole('prefetch', options.prefetch ?? 3, 1),
@@ -103,6 +109,8 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
       strict: options.strict ?? false,
       signal: options.signal,
     }
+    const { render, policy, seed } = this.#options
+    this.#renderer = makeRenderer(render, policy, seed)
   }
 
   /** Batches of an epoch in which nothing is skipped. */
@@ -113,7 +121,7 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
   }
 
   /** Epoch 0. */
-  [Symbol.asyncIterator](): AsyncGenerator<LoadedBatch, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<LoadedBatch<R>, void, undefined> {
     return this.epoch(0)
   }
 
@@ -127,13 +135,14 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
   async *epoch(
     epoch: number,
     { position = 0, signal = this.#options.signal }: { position?: number; signal?: AbortSignal | undefined } = {},
-  ): AsyncGenerator<LoadedBatch, void, undefined> {
+  ): AsyncGenerator<LoadedBatch<R>, void, undefined> {
     whole('epoch', epoch, 0, 0xffffffff)
     whole('position', position, 0)
     throwIfAborted(signal)
     this.#check()
-    const { policy, seed, threads } = this.#options
-    const run: Run = { pipeline: new (native().Pipeline)({ policy, seed, threads }) }
+    const { policy, render, seed, threads } = this.#options
+    const photos = render === 'device'
+    const run: Run = { pipeline: new (native().Pipeline)({ policy, photos, seed, threads }) }
     const onAbort = () => {
       run.interrupt?.(abortError(signal))
       void run.pipeline.dispose()
@@ -157,13 +166,14 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
     position: number,
     run: Run,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<LoadedBatch, void, undefined> {
-    const { batchSize, policy, seed, prefetch, shuffle, dropLast } = this.#options
+  ): AsyncGenerator<LoadedBatch<R>, void, undefined> {
+    const { batchSize, seed, prefetch, shuffle, dropLast } = this.#options
+    const renderer = this.#renderer
     const { samples } = this.#source
     const total = samples.length
     const order = shuffle ? this.#source.order(seed, epoch) : undefined
-    const ahead: { start: number; chunk: Promise<Chunk> }[] = []
-    const pieces: Piece[] = []
+    const ahead: { start: number; chunk: Promise<Chunk<Rendered[R]>> }[] = []
+    const pieces: Piece<Rendered[R]>[] = []
     let pushed = position
     // Images that chunks fell short of. The next chunk is longer by as many, so that batches are whole chunks again and
     // need no copy.
@@ -180,7 +190,7 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
         const index = order ? (order[start + i] as number) : start + i
         return { ...(samples[index] as LabelledImage), index }
       })
-      const chunk = decodeChunk(run.pipeline, wanted, { policy, seed, epoch })
+      const chunk = decodeChunk(run.pipeline, wanted, renderer, epoch)
       chunk.catch(() => {}) // reported when its turn comes
       ahead.push({ start, chunk })
     }
@@ -188,7 +198,7 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
     while (true) {
       while (ahead.length < prefetch && pushed < total) push()
       while (ready < batchSize && ahead.length > 0) {
-        const { start, chunk: promise } = ahead.shift() as { start: number; chunk: Promise<Chunk> }
+        const { start, chunk: promise } = ahead.shift() as { start: number; chunk: Promise<Chunk<Rendered[R]>> }
         const chunk = await this.#wait(promise, run)
         for (const { place, image } of chunk.skipped) skipped.push({ at: start + place, image })
         this.#countSkipped(chunk)
@@ -202,7 +212,7 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
       const count = Math.min(batchSize, ready)
       if (count === 0) break
       if (count < batchSize && dropLast) return
-      const batch = cut(pieces, count)
+      const batch = cut(pieces, count, renderer)
       ready -= count
       delivered += count
       // The last batch also answers for what was passed over after it.
@@ -212,7 +222,8 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
       const { images, labels, indices } = batch
       // A part of a chunk shares its memory with the next batch.
       const release = () => {
-        if (images.byteLength > 0 && images.byteLength === images.buffer.byteLength) native().releaseImages(images)
+        const bytes = renderer.bytes(images)
+        if (bytes.byteLength > 0 && bytes.byteLength === bytes.buffer.byteLength) native().releaseImages(bytes)
       }
       yield { images, labels, indices, count, skipped: passed, epoch, position: end, release }
     }
@@ -249,17 +260,17 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
     if (this.#disposed) throw this.#disposedError()
   }
 
-  #countSkipped(chunk: Chunk): void {
+  #countSkipped(chunk: Chunk<unknown>): void {
     this.skippedCount += chunk.skipped.length
     const first = chunk.skipped[0]?.image
     if (first && this.#options.strict) throw new GoogLeNetError(first.code, `${first.path}: ${first.message}`)
   }
 
   /** Waits for a chunk, or for abort or dispose, whichever comes first (sharp cannot be interrupted). */
-  async #wait(chunk: Promise<Chunk>, run: Run): Promise<Chunk> {
+  async #wait<T>(chunk: Promise<T>, run: Run): Promise<T> {
     const since = performance.now()
     try {
-      return await new Promise<Chunk>((resolve, reject) => {
+      return await new Promise<T>((resolve, reject) => {
         run.interrupt = reject
         chunk.then(resolve, reject)
       })
@@ -271,24 +282,20 @@ export class Loader implements AsyncIterable<LoadedBatch>, AsyncDisposable {
 }
 
 /** Takes `count` images from the front; without copying when one chunk holds them. end: one past the last's sample. */
-function cut(
-  pieces: Piece[],
+function cut<Images>(
+  pieces: Piece<Images>[],
   count: number,
-): { images: Float32Array; labels: Int32Array; indices: Int32Array; end: number } {
-  const first = pieces[0] as Piece
-  const floats = first.chunk.images.length / first.chunk.count
-  const alone = first.chunk.count - first.from >= count
-  const images = alone
-    ? first.chunk.images.subarray(first.from * floats, (first.from + count) * floats)
-    : new Float32Array(count * floats)
+  renderer: Renderer<Images>,
+): { images: Images; labels: Int32Array; indices: Int32Array; end: number } {
+  const parts: Part<Images>[] = []
   const labels = new Int32Array(count)
   const indices = new Int32Array(count)
   let end = 0
   for (let done = 0; done < count; ) {
-    const piece = pieces[0] as Piece
+    const piece = pieces[0] as Piece<Images>
     const { chunk, from, start } = piece
     const taken = Math.min(count - done, chunk.count - from)
-    if (!alone) images.set(chunk.images.subarray(from * floats, (from + taken) * floats), done * floats)
+    parts.push({ images: chunk.images, from, count: taken })
     labels.set(chunk.labels.subarray(from, from + taken), done)
     indices.set(chunk.indices.subarray(from, from + taken), done)
     end = start + (chunk.places[from + taken - 1] as number) + 1
@@ -296,5 +303,5 @@ function cut(
     done += taken
     if (piece.from === chunk.count) pieces.shift()
   }
-  return { images, labels, indices, end }
+  return { images: renderer.join(parts), labels, indices, end }
 }

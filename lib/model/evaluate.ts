@@ -5,6 +5,7 @@
 import { policies } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
 import { Loader } from '../data/loader.js'
+import { type Photos, type Rendering, renderingFor } from '../data/rendering.js'
 import { GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
 import { checkInteger, checkKnown, checkOneOf, invalid } from '../options.js'
@@ -50,7 +51,11 @@ export async function evaluate(
     throw invalid('data', `${classes} classes, as the model has`, `${data.classes.length} in ${data.dir}`)
   }
   const metrics = new Metrics(classes)
-  const views = crops === 1 ? centreCrops(data, network.inputSize, options) : manyCrops(data, crops, network, options)
+  const render = renderingFor(models.map(({ device }) => device))
+  const views =
+    crops === 1
+      ? centreCrops(data, network.inputSize, render, options)
+      : manyCrops(data, crops, network.inputSize, options)
   for await (const { images, labels, skipped } of views) {
     const probabilities = await averaged(models, images, labels.length, signal)
     labels.forEach((label, row) => {
@@ -64,17 +69,22 @@ export async function evaluate(
 
 /** `images`: the views of each image, one after the other. */
 interface Views {
-  images: Float32Array
+  images: Float32Array | Photos
   labels: readonly number[]
   skipped: number
 }
 
-async function* centreCrops(data: ImageFolder, size: number, options: EvaluateOptions): AsyncGenerator<Views> {
+async function* centreCrops(
+  data: ImageFolder,
+  size: number,
+  render: Rendering,
+  options: EvaluateOptions,
+): AsyncGenerator<Views> {
   const { threads = 0, strict = false, signal } = options
   const mode = checkOneOf('resize', options.resize ?? 'warp', ['warp', 'short', 'none'])
   const policy = policies.evaluate({ size, mode })
   checkInteger('threads', threads)
-  await using loader = new Loader(data, { batchSize: 8, policy, threads, strict, shuffle: false, signal })
+  await using loader = new Loader(data, { batchSize: 8, policy, render, threads, strict, shuffle: false, signal })
   for await (const { images, labels, skipped, release } of loader) {
     yield { images, labels: [...labels], skipped: skipped.length }
     release()
@@ -84,13 +94,13 @@ async function* centreCrops(data: ImageFolder, size: number, options: EvaluateOp
 async function* manyCrops(
   data: ImageFolder,
   crops: 10 | 144,
-  { inputSize }: { inputSize: number },
+  size: number,
   { strict, signal }: EvaluateOptions,
 ): AsyncGenerator<Views> {
   for (const { path, label } of data.samples) {
     throwIfAborted(signal)
     try {
-      yield { images: cropsOf(await decodeImage(path), crops, inputSize), labels: [label], skipped: 0 }
+      yield { images: cropsOf(await decodeImage(path), crops, size), labels: [label], skipped: 0 }
     } catch (error) {
       if (strict || !(error instanceof GoogLeNetError && error.code === 'GOOGLENET_ERR_IMAGE_DECODE')) throw error
       yield { images: new Float32Array(0), labels: [], skipped: 1 }
@@ -99,8 +109,13 @@ async function* manyCrops(
 }
 
 /** (count, classes): the mean over all models and all views of an image. */
-async function averaged(models: readonly GoogLeNet[], images: Float32Array, count: number, signal?: AbortSignal) {
-  if (count === 0) return images
+async function averaged(
+  models: readonly GoogLeNet[],
+  images: Float32Array | Photos,
+  count: number,
+  signal?: AbortSignal,
+): Promise<Float32Array> {
+  if (count === 0) return new Float32Array(0)
   const { classes } = models[0]!
   const sums = new Float32Array(count * classes)
   for (const model of models) {

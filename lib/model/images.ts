@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { policies } from '../data/augment.js'
 import { decodeWithSharp } from '../data/chunk.js'
+import { Photos } from '../data/rendering.js'
 import { fromNative, GoogLeNetError } from '../errors.js'
 import { type DecodedImage, type NativeInput, native } from '../native.js'
 import { invalid } from '../options.js'
@@ -23,7 +24,8 @@ export type ImageInput = string | Uint8Array | RgbImage
  * a shape the length must divide by that of one image.
  */
 export type ImageTensor = Float32Array | { data: Uint8Array | Float32Array; shape?: readonly number[] }
-export type BatchImages = ImageTensor | Uint8Array
+/** Photos come from a Loader, for models on a GPU. */
+export type BatchImages = ImageTensor | Uint8Array | Photos
 
 export interface Batch {
   images: BatchImages
@@ -33,6 +35,11 @@ export interface Batch {
 
 /** @throws GOOGLENET_ERR_INVALID_SHAPE */
 export function toInput(images: BatchImages, size: number): NativeInput {
+  if (images instanceof Photos) {
+    if (images.size === size) return images.toInput()
+    const message = `images: expected photos for images of ${size} pixels, got them for ${images.size}`
+    throw new GoogLeNetError('GOOGLENET_ERR_INVALID_SHAPE', message)
+  }
   const { data, shape: given } = ArrayBuffer.isView(images) ? { data: images, shape: undefined } : images
   const bytes = data instanceof Uint8Array
   if (!bytes && !(data instanceof Float32Array)) throw invalid('images', 'a Uint8Array or a Float32Array', data)
@@ -60,7 +67,20 @@ export function toLabels(labels: ArrayLike<number>, count: number, classes: numb
   })
 }
 
-export function isTensor(value: unknown): value is ImageTensor {
+/** `count` of the images, from `start` on. */
+export function partOf(input: NativeInput, start: number, count: number): NativeInput {
+  if (count === input.shape[0]) return input
+  const { data, photos } = input
+  const [total, ...one] = input.shape
+  const values = data.length / total!
+  const part = photos
+    ? native().joinPhotos([{ photos: data as Uint8Array, from: start, count }])
+    : data.subarray(start * values, (start + count) * values)
+  return { data: part, shape: [count, ...one], ...(photos && { photos }) }
+}
+
+export function isTensor(value: unknown): value is ImageTensor | Photos {
+  if (value instanceof Photos) return true
   return value instanceof Float32Array || (typeof value === 'object' && value !== null && 'shape' in value)
 }
 

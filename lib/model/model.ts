@@ -5,6 +5,7 @@
  */
 import { IMAGENET_MEAN } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
+import type { Photos } from '../data/rendering.js'
 import { type ComputeDevice, checkWorkerDevice, chooseDevice } from '../device.js'
 import { fromNative } from '../errors.js'
 import { cancellable, DisposeGuard } from '../lifetime.js'
@@ -36,6 +37,7 @@ import {
   type ImageTensor,
   isTensor,
   microBatches,
+  partOf,
   prepare,
   toInput,
   toLabels,
@@ -204,7 +206,7 @@ export class GoogLeNet {
    * @throws GOOGLENET_ERR_INVALID_ARGUMENT for an unknown blob, and what decoding the images throws
    */
   async features(
-    images: ImageInput | readonly ImageInput[] | ImageTensor,
+    images: ImageInput | readonly ImageInput[] | ImageTensor | Photos,
     blob: string,
     options: FeatureOptions = {},
   ): Promise<Features> {
@@ -214,18 +216,14 @@ export class GoogLeNet {
     const size = this.options.inputSize
     const [c, h, w] = shapeAtInference(this.#layers, blob)
     const tensor = isTensor(images) ? toInput(images, size) : undefined
-    const list = tensor ? [] : Array.isArray(images) ? images : [images]
+    const list = isTensor(images) ? [] : Array.isArray(images) ? images : [images]
     const total = tensor?.shape[0] ?? list.length
     const values = new Float32Array(total * c * h * w)
     for (const { start, count } of microBatches(total)) {
       const data = tensor
-        ? tensor.data.subarray(start * 3 * size * size, (start + count) * 3 * size * size)
-        : await prepare(list.slice(start, start + count), size, resize)
-      const request = {
-        inputs: { data: { data, shape: shapeOf(data, count, size) } },
-        training: false,
-        outputs: [blob],
-      }
+        ? partOf(tensor, start, count)
+        : toInput(await prepare(list.slice(start, start + count), size, resize), size)
+      const request = { inputs: { data }, training: false, outputs: [blob] }
       const { outputs } = await this.#call((cancel) => this.#session.run(request, cancel), signal)
       values.set(outputs[blob]!.data, start * c * h * w)
     }
@@ -347,8 +345,4 @@ export class GoogLeNet {
     this.#guard.check()
     return cancellable(signal, call)
   }
-}
-
-function shapeOf(data: Float32Array | Uint8Array, count: number, size: number): number[] {
-  return data instanceof Uint8Array ? [count, size, size, 3] : [count, 3, size, size]
 }

@@ -3,11 +3,12 @@
  * model alone, one for workers that wait for nobody, one for workers in step, and one that repeats a recorded run.
  */
 import type { LoadedBatch } from '../data/loader.js'
+import type { Rendering } from '../data/rendering.js'
 import type { GoogLeNet } from '../model/model.js'
 import type { Optimizer } from './optimizer.js'
 
 export interface Task {
-  batch: LoadedBatch
+  batch: LoadedBatch<Rendering>
   /** Samples of the epoch that this batch used up, skipped ones included. */
   samples: number
   /** Batches of the run before it: drives dropout. */

@@ -5,6 +5,7 @@
  */
 import type { ImageFolder } from '../data/dataset.js'
 import { type LoadedBatch, Loader } from '../data/loader.js'
+import { type Rendering, renderingFor } from '../data/rendering.js'
 import { AbortError, GoogLeNetError } from '../errors.js'
 import { abortError, throwIfAborted } from '../lifetime.js'
 import type { GoogLeNet } from '../model/model.js'
@@ -135,7 +136,8 @@ class Trainer {
     figures.begin()
     if (state.position < this.#imagesPerEpoch) {
       const prefetch = 2 + (workers?.workers ?? 1)
-      const options = { batchSize, policy, strict, threads, prefetch, seed: state.seed, dropLast: true }
+      const render = renderingFor([this.model.device])
+      const options = { batchSize, policy, render, strict, threads, prefetch, seed: state.seed, dropLast: true }
       await using loader = new Loader(this.data, options)
       const batches = loader.epoch(state.epoch, { position: state.position, signal: this.#stop })
       try {
@@ -154,7 +156,7 @@ class Trainer {
   /** Trains on up to `count` updates' worth (0: all) of the epoch's batches; true when there were no more. */
   async #stretch(
     runner: Runner,
-    batches: AsyncGenerator<LoadedBatch>,
+    batches: AsyncGenerator<LoadedBatch<Rendering>>,
     count: number,
     waitMs: () => number,
   ): Promise<boolean> {
@@ -268,8 +270,8 @@ class Trainer {
 }
 
 /** Up to `count` batches. A stop while it waits is an end, not an error: what is under way is to be finished. */
-async function take(batches: AsyncGenerator<LoadedBatch>, count: number) {
-  const taken: LoadedBatch[] = []
+async function take(batches: AsyncGenerator<LoadedBatch<Rendering>>, count: number) {
+  const taken: LoadedBatch<Rendering>[] = []
   try {
     while (taken.length < count) {
       const { done, value } = await batches.next()

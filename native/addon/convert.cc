@@ -197,10 +197,10 @@ PushPolicy to_push_policy(const Napi::Object& object) {
 
 HostInput to_host_input(const std::string& name, const Napi::Value& value) {
   const auto fail = [&](const std::string& why) {
-    return Failure(
-        Code::INVALID_ARGUMENT,
-        "'" + name +
-            "' must be {shape, data} with data a Float32Array (N, C, H, W) or a Uint8Array (N, H, W, 3): " + why);
+    return Failure(Code::INVALID_ARGUMENT, "'" + name +
+                                               "' must be {shape, data} with data a Float32Array (N, C, H, W) or a "
+                                               "Uint8Array (N, H, W, 3) or of photos: " +
+                                               why);
   };
   if (!value.IsObject()) throw fail("it is no object");
   const auto object = value.As<Napi::Object>();
@@ -216,12 +216,17 @@ HostInput to_host_input(const std::string& name, const Napi::Value& value) {
     input.format = GN_HOST_U8_NHWC_RGB;
   else
     throw fail("data is of another type");
+  if (object.Get("photos").ToBoolean()) {
+    if (input.format != GN_HOST_U8_NHWC_RGB) throw fail("photos are a Uint8Array");
+    input.format = GN_HOST_PHOTOS;
+    input.bytes = int64_t(typed.ByteLength());
+  }
   int64_t count = 1;
   for (uint32_t i = 0; i < shape.As<Napi::Array>().Length(); i++) {
     input.shape.push_back(shape.As<Napi::Array>().Get(i).ToNumber().Int64Value());
     count *= input.shape.back();
   }
-  if (count != int64_t(typed.ElementLength()))
+  if (input.format != GN_HOST_PHOTOS && count != int64_t(typed.ElementLength()))
     throw Failure(Code::INVALID_SHAPE, "'" + name + "': the shape holds " + std::to_string(count) + " values, data " +
                                            std::to_string(typed.ElementLength()));
   input.data = static_cast<const char*>(typed.ArrayBuffer().Data()) + typed.ByteOffset();

@@ -1,10 +1,13 @@
-// decodeJpeg and augment: one image at a time, for predict() and tests; training goes through Pipeline.
+// One image at a time, for predict(), files that are no JPEG, and tests; other training data goes through Pipeline.
 #include "addon/images.h"
 
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
+
+#include "image/photo.h"
 
 namespace googlenet::addon {
 namespace {
@@ -28,6 +31,12 @@ std::string text_field(const Napi::Object& object, const char* name) {
   const Napi::Value value = object.Get(name);
   if (!value.IsString()) invalid(std::string("augmentation policy: ") + name + " must be a string");
   return value.As<Napi::String>().Utf8Value();
+}
+
+Napi::Uint8Array bytes_from_js(Napi::Value value, const char* name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+    invalid(std::string(name) + " must be a Uint8Array");
+  return value.As<Napi::Uint8Array>();
 }
 
 /** Runs `body` and turns what it throws into a JavaScript exception. */
@@ -91,43 +100,99 @@ class DecodeWorker : public Napi::AsyncWorker {
 
 Napi::Value decode_jpeg(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
-      invalid("decodeJpeg expects a Uint8Array");
-    auto* worker = new DecodeWorker(info.Env(), info[0].As<Napi::Uint8Array>());
+    auto* worker = new DecodeWorker(info.Env(), bytes_from_js(info[0], "what decodeJpeg decodes"));
     const Napi::Promise promise = worker->promise();
     worker->Queue();  // deletes itself
     return promise;
   });
 }
 
-/** augment({width, height, data}, policy, seed, epoch, index): Float32Array (3, size, size) */
-Napi::Value augment_image(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    if (!info[0].IsObject()) invalid("augment expects an image {width, height, data}");
+/** One image and what was drawn for it: arguments ({width, height, data}, policy, seed, epoch, index). */
+struct Single {
+  explicit Single(const Napi::CallbackInfo& info) {
+    if (!info[0].IsObject()) invalid("an image must be {width, height, data}");
     const Napi::Object image = info[0].As<Napi::Object>();
     const uint64_t width = whole_from_js(image.Get("width"), "width");
     const uint64_t height = whole_from_js(image.Get("height"), "height");
-    const Napi::Value data = image.Get("data");
-    if (!data.IsTypedArray() || data.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
-      invalid("the image's data must be a Uint8Array");
-    const Napi::Uint8Array bytes = data.As<Napi::Uint8Array>();
+    const Napi::Uint8Array bytes = bytes_from_js(image.Get("data"), "the image's data");
     if (width == 0 || height == 0 || width > 65535 || height > 65535 || bytes.ElementLength() != width * height * 3)
       throw Failure(Code::INVALID_SHAPE, "an image of " + std::to_string(width) + "x" + std::to_string(height) +
                                              " has width * height * 3 = " + std::to_string(width * height * 3) +
                                              " bytes RGB, not " + std::to_string(bytes.ElementLength()));
-    const AugmentPolicy policy = policy_from_js(info[1]);
+    pixels = {bytes.Data(), Region{0, 0, int(width), int(height)}};
+    policy = policy_from_js(info[1]);
     const SampleKey key{whole_from_js(info[2], "seed"), uint32_t(whole_from_js(info[3], "epoch")),
                         uint32_t(whole_from_js(info[4], "index"))};
-    const Placement placement = place(policy, int(width), int(height), key);
-    Napi::Float32Array result = Napi::Float32Array::New(info.Env(), policy.floats());
+    drawn = draw(policy, int(width), int(height), key);
+  }
+  Pixels pixels;
+  AugmentPolicy policy;
+  Drawn drawn;
+};
+
+/** -> Float32Array (3, size, size) */
+Napi::Value augment_image(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Single one(info);
+    Napi::Float32Array result = Napi::Float32Array::New(info.Env(), one.policy.floats());
     RenderScratch scratch;
-    render(policy, placement, Pixels{bytes.Data(), Region{0, 0, int(width), int(height)}}, 1, key, scratch,
-           result.Data());
+    render(one.drawn, one.policy.size, one.pixels, 1, scratch, result.Data());
     return result;
   });
 }
 
-/** (images: Float32Array) -> undefined: detaches their memory, whose finalizer gives it back to the pipeline. */
+/** -> Uint8Array, a block of one photo */
+Napi::Value pack_image(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Single one(info);
+    const int size = one.policy.size;
+    RenderScratch scratch;
+    std::vector<char> part(size_t(part_room(size)));
+    const gn_photo photo = pack_photo(one.drawn, size, one.pixels, 1, scratch, part.data());
+    Napi::Uint8Array result = Napi::Uint8Array::New(info.Env(), size_t(table_bytes(1) + part_bytes(photo, size)));
+    BlockWriter block(result.Data(), 1, size);
+    block.add(photo, part.data());
+    block.finish();
+    return result;
+  });
+}
+
+/** ({photos: Uint8Array, from, count}[]) -> Uint8Array, one block of some photos of several blocks */
+Napi::Value join_photos(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    if (!info[0].IsArray()) invalid("joinPhotos expects an array of {photos, from, count}");
+    std::vector<std::pair<const gn_photo*, const char*>> photos;  // and the block that each lies in
+    int size = 0;
+    int64_t bytes = 0;
+    for (uint32_t i = 0; i < info[0].As<Napi::Array>().Length(); i++) {
+      const Napi::Value value = info[0].As<Napi::Array>().Get(i);
+      if (!value.IsObject()) invalid("joinPhotos expects an array of {photos, from, count}");
+      const Napi::Object given = value.As<Napi::Object>();
+      const Napi::Uint8Array data = bytes_from_js(given.Get("photos"), "photos");
+      check_photos(data.Data(), int64_t(data.ElementLength()));
+      const auto* block = reinterpret_cast<const gn_photos*>(data.Data());
+      const uint64_t from = whole_from_js(given.Get("from"), "from"),
+                     count = whole_from_js(given.Get("count"), "count");
+      if (from > uint64_t(block->count) || count > uint64_t(block->count) - from)
+        invalid("a block of " + std::to_string(block->count) + " photos has no photos " + std::to_string(from) +
+                " to " + std::to_string(from + count));
+      if (size != 0 && block->size != size) throw Failure(Code::INVALID_SHAPE, "photos for images of different sizes");
+      size = block->size;
+      for (uint64_t k = from; k < from + count; k++) {
+        photos.emplace_back(table_of(block) + k, reinterpret_cast<const char*>(block));
+        bytes += part_bytes(*photos.back().first, size);
+      }
+    }
+    if (photos.empty()) invalid("joinPhotos expects at least one photo");
+    Napi::Uint8Array result = Napi::Uint8Array::New(info.Env(), size_t(table_bytes(int64_t(photos.size())) + bytes));
+    BlockWriter block(result.Data(), int(photos.size()), size);
+    for (const auto& [photo, from] : photos) block.add(*photo, from + photo->offset);
+    block.finish();
+    return result;
+  });
+}
+
+/** (images: a typed array) -> undefined: detaches their memory, whose finalizer gives it back to the pipeline. */
 Napi::Value release_images(const Napi::CallbackInfo& info) {
   if (!info[0].IsTypedArray()) throw to_js_error(info.Env(), Failure(Code::INVALID_ARGUMENT, "release: no array"));
   napi_detach_arraybuffer(info.Env(), info[0].As<Napi::TypedArray>().ArrayBuffer());
@@ -191,6 +256,8 @@ void register_image_functions(Napi::Env env, Napi::Object exports) {
   exports["decodeJpeg"] = Napi::Function::New(env, decode_jpeg, "decodeJpeg");
   exports["releaseImages"] = Napi::Function::New(env, release_images, "releaseImages");
   exports["augment"] = Napi::Function::New(env, augment_image, "augment");
+  exports["packPhoto"] = Napi::Function::New(env, pack_image, "packPhoto");
+  exports["joinPhotos"] = Napi::Function::New(env, join_photos, "joinPhotos");
 }
 
 }  // namespace googlenet::addon

@@ -16,18 +16,20 @@
 namespace googlenet::addon {
 namespace {
 
-/** The batch's images as JavaScript sees them: the same memory where the runtime allows that, else a copy. */
-Napi::Value images_to_js(Napi::Env env, const Batch& batch, size_t floats) {
-  const size_t length = size_t(batch.count) * floats, bytes = length * sizeof(float);
-  if (length == 0) return Napi::Float32Array::New(env, 0);
-  auto* owner = new Floats(batch.images);
+/** The batch's images or photos as JavaScript sees them: the same memory where the runtime allows that, else a copy. */
+template <class Array>
+Array images_to_js(Napi::Env env, const Batch& batch) {
+  const size_t length = batch.bytes / sizeof(*std::declval<Array>().Data());
+  if (length == 0) return Array::New(env, 0);
+  auto* owner = new BatchMemory(batch.images);
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(
-      env, owner->get(), bytes, [](napi_env, void*, void* hint) { delete static_cast<Floats*>(hint); }, owner, &buffer);
-  if (status == napi_ok) return Napi::Float32Array::New(env, length, Napi::ArrayBuffer(env, buffer), 0);
+      env, owner->get(), batch.bytes, [](napi_env, void*, void* hint) { delete static_cast<BatchMemory*>(hint); },
+      owner, &buffer);
+  if (status == napi_ok) return Array::New(env, length, Napi::ArrayBuffer(env, buffer), 0);
   delete owner;
-  Napi::Float32Array copy = Napi::Float32Array::New(env, length);
-  std::memcpy(copy.Data(), batch.images.get(), bytes);
+  Array copy = Array::New(env, length);
+  std::memcpy(copy.Data(), batch.images.get(), batch.bytes);
   return copy;
 }
 
@@ -37,9 +39,12 @@ Napi::Int32Array ints_to_js(Napi::Env env, const std::vector<int32_t>& values) {
   return result;
 }
 
-Napi::Object batch_to_js(Napi::Env env, const Batch& batch, size_t floats) {
+Napi::Object batch_to_js(Napi::Env env, const Batch& batch, Form form) {
   Napi::Object result = Napi::Object::New(env);
-  result["images"] = images_to_js(env, batch, floats);
+  if (form == Form::PHOTOS)
+    result["images"] = images_to_js<Napi::Uint8Array>(env, batch);
+  else
+    result["images"] = images_to_js<Napi::Float32Array>(env, batch);
   result["count"] = Napi::Number::New(env, batch.count);
   result["labels"] = ints_to_js(env, batch.labels);
   result["indices"] = ints_to_js(env, batch.indices);
@@ -77,17 +82,18 @@ class PipelineObject : public Napi::ObjectWrap<PipelineObject> {
 
   explicit PipelineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PipelineObject>(info), env_(info.Env()) {
     try {
-      if (!info[0].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "Pipeline expects {policy, seed, threads}");
+      if (!info[0].IsObject())
+        throw Failure(Code::INVALID_ARGUMENT, "Pipeline expects {policy, photos, seed, threads}");
       const Napi::Object options = info[0].As<Napi::Object>();
       const AugmentPolicy policy = policy_from_js(options.Get("policy"));
       const uint64_t seed = whole_from_js(options.Get("seed"), "seed");
       const uint64_t threads = whole_from_js(options.Get("threads"), "threads");
-      floats_ = policy.floats();
+      if (options.Get("photos").ToBoolean()) form_ = Form::PHOTOS;
       open_bell();
       const napi_threadsafe_function bell = bell_;
       const int count = threads ? int(std::min<uint64_t>(threads, 65535)) : available_cores();
       pipeline_ = std::make_unique<Pipeline>(
-          policy, seed, count, [bell] { napi_call_threadsafe_function(bell, nullptr, napi_tsfn_nonblocking); });
+          policy, form_, seed, count, [bell] { napi_call_threadsafe_function(bell, nullptr, napi_tsfn_nonblocking); });
       // Registered after the bell, so run before the bell's own clean-up: the threads are gone by then.
       napi_add_env_cleanup_hook(env_, &PipelineObject::at_exit, this);
     } catch (const Failure& failure) {
@@ -146,7 +152,7 @@ class PipelineObject : public Napi::ObjectWrap<PipelineObject> {
       try {
         const std::unique_ptr<Batch> batch = pipeline_->take();
         if (!batch) break;
-        const Napi::Object result = batch_to_js(env_, *batch, floats_);
+        const Napi::Object result = batch_to_js(env_, *batch, form_);
         waiting_.front().Resolve(result);
       } catch (const Failure& failure) {
         waiting_.front().Reject(to_js_error(env_, failure).Value());
@@ -224,7 +230,7 @@ class PipelineObject : public Napi::ObjectWrap<PipelineObject> {
   napi_env env_;
   napi_threadsafe_function bell_ = nullptr;
   std::unique_ptr<Pipeline> pipeline_;
-  size_t floats_ = 0;
+  Form form_ = Form::IMAGES;
   bool held_ = false, disposing_ = false;
   std::deque<Napi::Promise::Deferred> waiting_;
   std::vector<Napi::Promise::Deferred> ended_;

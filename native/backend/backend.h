@@ -185,7 +185,11 @@ typedef struct gn_judgement {
   gn_verdict* verdict;
 } gn_judgement;
 
-typedef enum gn_host_format { GN_HOST_F32_NCHW = 0, GN_HOST_U8_NHWC_RGB } gn_host_format;
+typedef enum gn_host_format {
+  GN_HOST_F32_NCHW = 0,
+  GN_HOST_U8_NHWC_RGB,
+  GN_HOST_PHOTOS  // backend/photos.h, checked by check_photos(); a device may not support it
+} gn_host_format;
 
 typedef struct gn_device gn_device;
 typedef struct gn_kernel gn_kernel;
@@ -270,7 +274,8 @@ typedef struct gn_backend {
   /** sum of squares of count floats in f64, in an order that does not depend on the number of threads. */
   gn_status (*square_sum)(gn_device* device, const float* values, int64_t count, double* result);
   /** Host to view. channel_map[c] is the physical channel (relative to the view) of logical channel c; NULL =
-   *  identity. U8 input is RGB interleaved and becomes planes B, G, R minus mean (B, G, R). Fills padding with 0. */
+   *  identity. U8 input is RGB interleaved and becomes planes B, G, R minus mean (B, G, R); so do photos, each with what
+   *  it says to add instead of the mean. Fills padding with 0. */
   gn_status (*import_tensor)(gn_device* device, const gn_tensor* dst, const int32_t* channel_map, void* arena,
                              const void* host, gn_host_format format, const float mean[3]);
   /** Begins to bring over what import_tensor will be given next, beside what the device is doing; host memory is the

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "backend/photos.h"
 #include "core/executor_program.h"
 #include "core/status.h"
 #include "ops/op.h"
@@ -97,11 +98,21 @@ Executor::Program& Executor::training_program(RunRequest& request) {
 
 void Executor::import_host(const gn_tensor& tensor, int node, const HostInput& host) {
   const Shape& s = graph_.nodes[node].shape;
-  const std::vector<int64_t> expected = host.format == GN_HOST_F32_NCHW ? std::vector<int64_t>{tensor.n, s.c, s.h, s.w}
-                                                                        : std::vector<int64_t>{tensor.n, s.h, s.w, 3};
-  if (host.shape != expected || (host.format == GN_HOST_U8_NHWC_RGB && s.c != 3))
+  const bool rgb = host.format != GN_HOST_F32_NCHW;
+  const std::vector<int64_t> expected = host.format == GN_HOST_U8_NHWC_RGB
+                                            ? std::vector<int64_t>{tensor.n, s.h, s.w, 3}
+                                            : std::vector<int64_t>{tensor.n, s.c, s.h, s.w};
+  if (host.shape != expected || (rgb && s.c != 3))
     throw Failure(Code::INVALID_SHAPE,
                   "'" + host.name + "' must have shape " + to_string(expected) + ", got " + to_string(host.shape));
+  if (host.format == GN_HOST_PHOTOS) {
+    check_photos(host.data, host.bytes);
+    const auto* block = static_cast<const gn_photos*>(host.data);
+    if (block->count != tensor.n || block->size != s.h || block->size != s.w)
+      throw Failure(Code::INVALID_SHAPE, "'" + host.name + "' holds " + std::to_string(block->count) +
+                                             " photos for images of " + std::to_string(block->size) +
+                                             " pixels, but must have shape " + to_string(expected));
+  }
   const auto map = layout_->channel_map(node);
   check(backend_.import_tensor(device_, &tensor, map.data(), arena_.data(), host.data, host.format, options_.mean));
 }
@@ -155,9 +166,11 @@ void Executor::load(Program& program, const RunRequest& request) {
 
 void Executor::stage(const RunRequest& request) {
   if (!backend_.stage || !request.next) return;
-  int64_t bytes = request.next->format == GN_HOST_F32_NCHW ? int64_t(sizeof(float)) : 1;
-  for (const int64_t size : request.next->shape) bytes *= size;
-  backend_.stage(device_, request.next->data, bytes);
+  const HostInput& next = *request.next;
+  int64_t bytes = next.format == GN_HOST_F32_NCHW ? int64_t(sizeof(float)) : 1;
+  for (const int64_t size : next.shape) bytes *= size;
+  if (next.format == GN_HOST_PHOTOS) bytes = next.bytes;
+  backend_.stage(device_, next.data, bytes);
 }
 
 const void* Executor::weights() {

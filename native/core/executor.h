@@ -20,12 +20,13 @@
 
 namespace googlenet {
 
-/** A host tensor that the caller keeps alive: f32 (N, C, H, W) or u8 (N, H, W, 3) RGB. */
+/** A host tensor that the caller keeps alive: f32 (N, C, H, W), u8 (N, H, W, 3) RGB, or photos for (N, 3, H, W). */
 struct HostInput {
   std::string name;
   gn_host_format format = GN_HOST_F32_NCHW;
   const void* data = nullptr;
   std::vector<int64_t> shape;
+  int64_t bytes = 0;  // of photos
 };
 struct HostTensor {
   std::vector<int64_t> shape;

@@ -45,6 +45,8 @@ constexpr int64_t kStrip = 256;  // pixels worked on together: a few KiB
 
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
                    gn_host_format format, const float mean[3]) {
+  if (format == GN_HOST_PHOTOS)
+    throw Failure(Code::UNSUPPORTED, "the processor makes images of photos while it decodes them: it takes no photos");
   const bool bytes = format == GN_HOST_U8_NHWC_RGB;
   if (bytes && dst.c != 3)
     throw Failure(Code::INVALID_SHAPE, "RGB bytes need an input of 3 channels, but it has " + std::to_string(dst.c));

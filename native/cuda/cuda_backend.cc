@@ -97,15 +97,9 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
 gn_geometry geometry(const gn_device* device) { return {GN_CHANNELS_LAST, 8, factors(*device)}; }
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
-gn_status allocate(gn_device* device, int64_t bytes, void** memory) {
+gn_status give(gn_device* device, int64_t bytes, void** memory) {
   return on(device, [&] {
-    const cudaError_t error = cudaMalloc(memory, size_t(bytes));
-    if (error == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      throw Failure(Code::OUT_OF_MEMORY, std::to_string(bytes >> 20) + " MiB could not be allocated on 'cuda:" +
-                                             std::to_string(device->index) + "'; use a smaller batch");
-    }
-    check(error, "allocating memory");
+    *memory = allocate(bytes);
     check(cudaMemsetAsync(*memory, 0, size_t(bytes), device->stream), "clearing memory");
     check(cudaStreamSynchronize(device->stream), "clearing memory");  // a worker's stream may be the first to read it
   });
@@ -168,7 +162,7 @@ const gn_backend kBackend{
     close,
     geometry,
     describe,
-    allocate,
+    give,
     release,
     [](gn_device* device, void* to, const void* host, int64_t bytes) {
       return on(device, [&] { device->pinned->send(to, host, bytes); });

@@ -6,8 +6,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "backend/backend.h"
+#include "backend/photos.h"
 #include "cuda/cudnn_graph.h"
 #include "cuda/feed.h"
 #include "cuda/lanes.h"
@@ -69,6 +71,9 @@ double square_sum(gn_device& device, const float* values, int64_t count);  // op
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
                    gn_host_format format, const float mean[3]);  // transfer.cu
 void stage(gn_device& device, const void* host, int64_t bytes);  // transfer.cu
+/** map: the B, G or R that each physical channel holds, -1 = padding. */
+void import_photos(gn_device& device, const gn_tensor& dst, const std::vector<int32_t>& map, void* arena,
+                   const gn_photos& block);  // input.cu
 void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
                    float* host);  // transfer.cu
 

@@ -15,6 +15,21 @@ inline void check(cudaError_t error, const char* what) {
                 std::string("CUDA, ") + what + ": " + cudaGetErrorString(error));
 }
 
+/** Memory of the current device. */
+inline void* allocate(int64_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t error = cudaMalloc(&memory, size_t(bytes));
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    int device = 0;
+    cudaGetDevice(&device);
+    throw Failure(Code::OUT_OF_MEMORY, std::to_string(bytes >> 20) + " MiB could not be allocated on 'cuda:" +
+                                           std::to_string(device) + "'; use a smaller batch");
+  }
+  check(error, "allocating memory");
+  return memory;
+}
+
 class Memory {
  public:
   Memory() = default;
@@ -25,7 +40,7 @@ class Memory {
   void* at_least(int64_t bytes) {
     if (bytes > bytes_) {
       release();
-      check(cudaMalloc(&data_, size_t(bytes)), "allocating memory");
+      data_ = allocate(bytes);
       bytes_ = bytes;
     }
     return data_;

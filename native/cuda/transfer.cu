@@ -1,5 +1,5 @@
 // Between host tensors, (N, C, H, W) f32 or (N, H, W, RGB) bytes, and views of channels-last buffers. The host's bytes
-// cross as they are; kernels reorder them on the device.
+// cross as they are; kernels reorder them on the device. Photos: input.cu.
 #include <vector>
 
 #include "cuda/launch.h"
@@ -67,9 +67,10 @@ struct Staging {
 
 void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
                    gn_host_format format, const float mean[3]) {
+  const std::vector<int32_t> map = logical(dst, channel_map);
+  if (format == GN_HOST_PHOTOS) return import_photos(device, dst, map, arena, *static_cast<const gn_photos*>(host));
   const bool bytes = format == GN_HOST_U8_NHWC_RGB;
   const int64_t size = pixels(dst) * dst.c * (bytes ? 1 : int64_t(sizeof(float)));
-  const std::vector<int32_t> map = logical(dst, channel_map);
   char* const fed = device.feed ? device.feed->find(host, size, device.stream) : nullptr;
   const Staging staging(device, fed ? 0 : size, map);
   if (!fed) device.pinned->send(staging.tensor, host, size);

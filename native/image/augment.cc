@@ -1,4 +1,4 @@
-// Policies and placement; render.cc resamples, colour.cc distorts.
+// Policies and placement; colour.cc has the colours.
 #include "image/augment.h"
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/status.h"
+#include "image/colour.h"
 #include "image/draws.h"
 
 namespace googlenet {
@@ -88,6 +89,10 @@ int shrink_for(const AugmentPolicy& p, const Placement& placement) {
   while (denominator > 1 && std::min(placement.width, placement.height) < double(p.size) * denominator)
     denominator /= 2;
   return denominator;
+}
+
+Drawn draw(const AugmentPolicy& policy, int width, int height, const SampleKey& key) {
+  return {place(policy, width, height, key), draw_colours(policy, key)};
 }
 
 }  // namespace googlenet

@@ -1,10 +1,11 @@
-// From a decoded photo to the network's input: where the crop lies, how it is resampled, what happens to its colours.
+// What is drawn for a photo on its way to the network's input: where the crop lies, what happens to its colours. render.h
+// does it on the processor, photo.h hands it on to a device.
 // All chance comes from Philox keyed by the seed, with (epoch, sample index, draw, stream) as its counter, so that a
 // sample's input depends on neither threads nor batches nor workers. lib/data/augment.ts holds the policies.
 #pragma once
 #include <cstdint>
-#include <vector>
 
+#include "backend/photos.h"
 #include "image/decode.h"
 
 namespace googlenet {
@@ -54,20 +55,11 @@ Placement place(const AugmentPolicy& policy, int width, int height, const Sample
  *  Always 1 unless the crop is AREA: evaluation needs the exact pixels. */
 int shrink_for(const AugmentPolicy& policy, const Placement& placement);
 
-/** Working memory of render(), one per thread. */
-struct RenderScratch {
-  struct Taps {
-    int count = 0;
-    std::vector<int> first;      // (size)
-    std::vector<float> weights;  // (size, count), each row sums to 1
-  };
-  Taps across, down;
-  std::vector<float> row;
+/** All that chance decides of a sample. */
+struct Drawn {
+  Placement placement;
+  gn_colours colours;
 };
-
-/** Resamples `src` (the photo shrunk by `denominator`, or its needed part) and distorts its colours.
- *  dst: (3, size, size), B G R, mean subtracted. */
-void render(const AugmentPolicy& policy, const Placement& placement, const Pixels& src, int denominator,
-            const SampleKey& key, RenderScratch& scratch, float* dst);
+Drawn draw(const AugmentPolicy& policy, int width, int height, const SampleKey& key);
 
 }  // namespace googlenet

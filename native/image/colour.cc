@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "image/draws.h"
+#include "image/pixel.h"
 
 // The release build is -O2, where GCC leaves loops of unknown length scalar.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -14,14 +15,6 @@
 namespace googlenet {
 namespace {
 
-inline float clip(float v) {
-  v = v > 0.0f ? v : 0.0f;
-  return v < 255.0f ? v : 255.0f;
-}
-
-// ITU-R 601 luma, as PIL's convert('L').
-constexpr float kRed = 0.299f, kGreen = 0.587f, kBlue = 0.114f;
-
 /** Mean luma over all pixels; eight partial sums so that it vectorises, in an order that never changes. */
 float mean_luma(const float* b, const float* g, const float* r, int n) {
   double total = 0;
@@ -30,45 +23,43 @@ float mean_luma(const float* b, const float* g, const float* r, int n) {
     float lanes[8] = {};
     const int stop = std::min(n, i + 1024);
     for (; i + 8 <= stop; i += 8)
-      for (int k = 0; k < 8; k++) lanes[k] += kRed * r[i + k] + kGreen * g[i + k] + kBlue * b[i + k];
-    for (; i < stop; i++) lanes[0] += kRed * r[i] + kGreen * g[i] + kBlue * b[i];
+      for (int k = 0; k < 8; k++) lanes[k] += luma(b[i + k], g[i + k], r[i + k]);
+    for (; i < stop; i++) lanes[0] += luma(b[i], g[i], r[i]);
     for (const float lane : lanes) total += double(lane);
   }
   return float(total / n);
 }
 
-/** v = clip(base + factor (v - base)) */
-void pull(float* __restrict v, int n, float base, float factor) {
-  for (int i = 0; i < n; i++) v[i] = clip(base + factor * (v[i] - base));
+void pull_all(float* __restrict v, int n, float base, float factor) {
+  for (int i = 0; i < n; i++) v[i] = pull(v[i], base, factor);
 }
 
 void saturate(float* __restrict b, float* __restrict g, float* __restrict r, int n, float factor) {
   for (int i = 0; i < n; i++) {
-    const float grey = kRed * r[i] + kGreen * g[i] + kBlue * b[i];
-    b[i] = clip(grey + factor * (b[i] - grey));
-    g[i] = clip(grey + factor * (g[i] - grey));
-    r[i] = clip(grey + factor * (r[i] - grey));
+    const float grey = luma(b[i], g[i], r[i]);
+    b[i] = pull(b[i], grey, factor);
+    g[i] = pull(g[i], grey, factor);
+    r[i] = pull(r[i], grey, factor);
   }
 }
 
 }  // namespace
 
-std::array<float, 3> distort(const AugmentPolicy& p, const SampleKey& key, float* dst) {
-  const int n = p.size * p.size;
-  float *b = dst, *g = dst + n, *r = dst + 2 * n;
+gn_colours draw_colours(const AugmentPolicy& p, const SampleKey& key) {
+  gn_colours colours{};
   Draws draws(key, Stream::COLOUR);
   // Drawn whether used or not: switching one distortion off leaves the others as they were.
-  const float bright = float(1 + p.brightness * draws.uniform(-1, 1));
-  const float contrast = float(1 + p.contrast * draws.uniform(-1, 1));
-  const float saturation = float(1 + p.saturation * draws.uniform(-1, 1));
-  int order[3] = {0, 1, 2};
+  const float strength[GN_CHANGES] = {p.brightness, p.contrast, p.saturation};  // in the order of gn_change
+  float factor[GN_CHANGES];
+  for (int k = 0; k < GN_CHANGES; k++) factor[k] = float(1 + strength[k] * draws.uniform(-1, 1));
+  int order[GN_CHANGES] = {GN_BRIGHTNESS, GN_CONTRAST, GN_SATURATION};
   for (int i = 2; i > 0; i--) std::swap(order[i], order[draws.integer(i)]);
-  for (const int what : order) {
-    if (what == 0 && p.brightness > 0) pull(dst, 3 * n, 0, bright);
-    if (what == 1 && p.contrast > 0) pull(dst, 3 * n, mean_luma(b, g, r, n), contrast);
-    if (what == 2 && p.saturation > 0) saturate(b, g, r, n, saturation);
+  for (const int change : order) {
+    if (!(strength[change] > 0)) continue;
+    colours.change[colours.count] = change;
+    colours.factor[colours.count++] = factor[change];
   }
-  std::array<float, 3> light{};
+  for (int c = 0; c < 3; c++) colours.add[c] = -p.mean[c];
   if (p.lighting > 0) {
     // Eigenvalues and vectors (columns; rows R, G, B) of ImageNet's colours on a scale of 0..1, as published with
     // fb.resnet.torch.
@@ -80,9 +71,21 @@ std::array<float, 3> distort(const AugmentPolicy& p, const SampleKey& key, float
       const double alpha = draws.normal() * p.lighting * kValues[v] * 255;
       for (int c = 0; c < 3; c++) sum[c] += alpha * kVectors[c][v];
     }
-    light = {float(sum[2]), float(sum[1]), float(sum[0])};
+    for (int c = 0; c < 3; c++) colours.add[c] = float(sum[2 - c]) - p.mean[c];
   }
-  return light;
+  return colours;
+}
+
+void distort(const gn_colours& colours, int n, float* dst) {
+  float *b = dst, *g = dst + n, *r = dst + 2 * n;
+  for (int i = 0; i < colours.count; i++) {
+    const float factor = colours.factor[i];
+    switch (colours.change[i]) {
+      case GN_BRIGHTNESS: pull_all(dst, 3 * n, 0, factor); break;
+      case GN_CONTRAST: pull_all(dst, 3 * n, mean_luma(b, g, r, n), factor); break;
+      case GN_SATURATION: saturate(b, g, r, n, factor); break;
+    }
+  }
 }
 
 }  // namespace googlenet

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/pages.h"
+#include "image/photo.h"
 
 #if !defined(_WIN32)
 #include <csignal>
@@ -23,42 +24,42 @@ namespace {
 constexpr size_t kPooled = 4;
 
 /** Memory of batches that were let go, all of one size while batches keep theirs. */
-class FloatPool : public std::enable_shared_from_this<FloatPool> {
+class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
  public:
-  ~FloatPool() {
-    for (const auto& [memory, count] : free_) std::free(memory);
+  ~MemoryPool() {
+    for (const auto& [memory, size] : free_) std::free(memory);
   }
-  Floats get(size_t count) {
-    float* memory = nullptr;
+  BatchMemory get(size_t size) {
+    char* memory = nullptr;
     {
       std::lock_guard<std::mutex> lock(mutex_);
       for (auto it = free_.begin(); it != free_.end() && !memory; ++it) {
-        if (it->second != count) continue;
+        if (it->second != size) continue;
         memory = it->first;
         free_.erase(it);
         break;
       }
     }
-    if (!memory) memory = static_cast<float*>(allocate_pages(int64_t(count * sizeof(float))));
+    if (!memory) memory = static_cast<char*>(allocate_pages(int64_t(size)));
     if (!memory) throw std::bad_alloc();
-    return Floats(memory, [pool = weak_from_this(), count](float* old) {
+    return BatchMemory(memory, [pool = weak_from_this(), size](char* old) {
       if (const auto owner = pool.lock())
-        owner->put(old, count);
+        owner->put(old, size);
       else
         std::free(old);
     });
   }
 
  private:
-  void put(float* memory, size_t count) {
+  void put(char* memory, size_t size) {
     std::lock_guard<std::mutex> lock(mutex_);
-    free_.emplace_back(memory, count);
+    free_.emplace_back(memory, size);
     if (free_.size() <= kPooled) return;
     std::free(free_.front().first);
     free_.pop_front();
   }
   std::mutex mutex_;
-  std::deque<std::pair<float*, size_t>> free_;
+  std::deque<std::pair<char*, size_t>> free_;
 };
 
 struct Job {
@@ -67,27 +68,35 @@ struct Job {
   size_t next = 0, left = 0;     // guarded by the pipeline's mutex
   Code code = Code::OK;          // the same
   std::string message;           // the same
-  Floats images;                 // the same; allocated by the first thread that comes
+  BatchMemory images;            // the same; allocated by the first thread that comes
+  std::vector<gn_photo> photos;  // one slot a sample, for photos; each is a thread's own
   std::vector<Skipped> failed;   // one slot a sample; code OK: it is in the batch
   std::unique_ptr<Batch> batch;  // the pipeline's mutex; made by the thread that finished the last sample
   bool finished = false;         // the same
 };
 
-/** Closes the gaps that failed samples left. */
-std::unique_ptr<Batch> finish(Job& job, size_t floats) {
+/** Closes the gaps: those that failed samples left, and behind photos, of which no two take the same room. */
+std::unique_ptr<Batch> finish(Job& job, const AugmentPolicy& policy) {
   auto batch = std::make_unique<Batch>();
   batch->images = std::move(job.images);
+  char* const memory = batch->images.get();
+  const int pushed = int(job.samples.size());
+  const size_t image = policy.floats() * sizeof(float);
+  BlockWriter block(memory, pushed, policy.size);
   for (size_t i = 0; i < job.samples.size(); i++) {
     if (job.failed[i].code != Code::OK) {
       batch->skipped.push_back(std::move(job.failed[i]));
       continue;
     }
-    if (size_t(batch->count) != i)
-      std::memcpy(&batch->images[size_t(batch->count) * floats], &batch->images[i * floats], floats * sizeof(float));
+    if (!job.photos.empty())
+      block.add(job.photos[i], memory + part_at(int64_t(i), pushed, policy.size));
+    else if (size_t(batch->count) != i)
+      std::memcpy(memory + size_t(batch->count) * image, memory + i * image, image);
     batch->count++;
     batch->labels.push_back(job.samples[i].label);
     batch->indices.push_back(job.samples[i].index);
   }
+  batch->bytes = job.photos.empty() ? size_t(batch->count) * image : size_t(block.finish());
   return batch;
 }
 
@@ -95,9 +104,10 @@ std::unique_ptr<Batch> finish(Job& job, size_t floats) {
 
 struct Pipeline::State {
   AugmentPolicy policy;
-  uint64_t seed;
+  Form form = Form::IMAGES;
+  uint64_t seed = 0;
   std::function<void()> ready;
-  std::shared_ptr<FloatPool> pool = std::make_shared<FloatPool>();
+  std::shared_ptr<MemoryPool> pool = std::make_shared<MemoryPool>();
 
   mutable std::mutex mutex;
   std::condition_variable work;
@@ -123,10 +133,13 @@ struct Pipeline::State {
   }
 
   void allocate(Job& job) {
+    const size_t count = job.samples.size();
     try {
-      job.images = pool->get(policy.floats() * job.samples.size());
+      if (form == Form::PHOTOS) job.photos.resize(count);
+      job.images = pool->get(form == Form::PHOTOS ? size_t(part_at(int64_t(count), int64_t(count), policy.size))
+                                                  : policy.floats() * sizeof(float) * count);
     } catch (const std::bad_alloc&) {
-      fail(job, Code::OUT_OF_MEMORY, "no memory for a batch of " + std::to_string(job.samples.size()) + " images");
+      fail(job, Code::OUT_OF_MEMORY, "no memory for a batch of " + std::to_string(count) + " images");
     }
   }
 
@@ -141,12 +154,18 @@ struct Pipeline::State {
     const size_t size = read_jpeg_file(sample.path, file);
     decoder.open(file.data(), size);
     const SampleKey key{seed, job.epoch, uint32_t(sample.index)};
-    const Placement placement = place(policy, decoder.width(), decoder.height(), key);
-    const int shrink = shrink_for(policy, placement);
+    const Drawn drawn = draw(policy, decoder.width(), decoder.height(), key);
+    const int shrink = shrink_for(policy, drawn.placement);
     const Region whole{0, 0, decoder.width(), decoder.height()};
-    const Region& needed = policy.crop == AugmentPolicy::Crop::AREA ? placement.bounds : whole;
+    const Region& needed = policy.crop == AugmentPolicy::Crop::AREA ? drawn.placement.bounds : whole;
     const Pixels pixels = decoder.decode_region(needed, shrink);
-    render(policy, placement, pixels, shrink, key, scratch, &job.images[i * policy.floats()]);
+    char* const memory = job.images.get();
+    if (form == Form::PHOTOS) {
+      char* const part = memory + part_at(int64_t(i), int64_t(job.samples.size()), policy.size);
+      job.photos[i] = pack_photo(drawn, policy.size, pixels, shrink, scratch, part);
+    } else {
+      render(drawn, policy.size, pixels, shrink, scratch, reinterpret_cast<float*>(memory) + i * policy.floats());
+    }
   }
 
   void run() {
@@ -188,7 +207,7 @@ struct Pipeline::State {
   void complete(Job& job) {
     std::unique_ptr<Batch> batch;
     try {
-      if (job.images) batch = finish(job, policy.floats());
+      if (job.images) batch = finish(job, policy);
     } catch (const std::bad_alloc&) {  // the job's own message stays empty rather than be allocated
     }
     {
@@ -220,12 +239,13 @@ struct Pipeline::State {
   }
 };
 
-Pipeline::Pipeline(const AugmentPolicy& policy, uint64_t seed, int threads, std::function<void()> ready)
+Pipeline::Pipeline(const AugmentPolicy& policy, Form form, uint64_t seed, int threads, std::function<void()> ready)
     : state_(new State) {
   policy.check();
   if (threads < 1 || threads > 1024) throw Failure(Code::INVALID_ARGUMENT, "threads must be in [1, 1024]");
   State& s = *state_;
   s.policy = policy;
+  s.form = form;
   s.seed = seed;
   s.ready = std::move(ready);
 #if !defined(_WIN32)

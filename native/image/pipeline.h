@@ -1,5 +1,5 @@
-// Decoding threads: batches of file names in, batches of network input out, in the order of submission. Each sample
-// is read, decoded and augmented on its own, so the result depends on neither threads nor timing. A sample that
+// Decoding threads: batches of file names in, batches of network input out, in the order of submission: images, or photos
+// for a device that makes images of them. Each sample is read, decoded and augmented on its own, so the result depends on neither threads nor timing. A sample that
 // cannot be used is listed with the reason and left out; its batch shrinks.
 #pragma once
 #include <cstdint>
@@ -28,13 +28,17 @@ struct Skipped {
   std::string message;
 };
 
-/** Memory of one batch's images (core/pages.h). Returned to the pipeline it came from, if that still lives, when the last
- *  owner lets go. */
-using Floats = std::shared_ptr<float[]>;
+/** Memory of one batch (core/pages.h). Returned to the pipeline it came from, if that still lives, when the last owner
+ *  lets go. */
+using BatchMemory = std::shared_ptr<char[]>;
+
+/** IMAGES: (count, 3, size, size) f32. PHOTOS: a block of backend/photos.h; nothing when count is 0. */
+enum class Form { IMAGES, PHOTOS };
 
 struct Batch {
-  /** (count, 3, size, size), in memory for as many samples as were pushed. */
-  Floats images;
+  /** In memory for as many samples as were pushed. */
+  BatchMemory images;
+  size_t bytes = 0;
   int count = 0;
   std::vector<int32_t> labels, indices;
   std::vector<Skipped> skipped;
@@ -44,7 +48,7 @@ class Pipeline {
  public:
   /** `ready` is called on a decoding thread whenever a batch is finished, and once more when the last thread ends
    *  after stop(). It must not throw, block or call back. Throws Failure(INVALID_ARGUMENT). */
-  Pipeline(const AugmentPolicy& policy, uint64_t seed, int threads, std::function<void()> ready);
+  Pipeline(const AugmentPolicy& policy, Form form, uint64_t seed, int threads, std::function<void()> ready);
   /** Stops and joins: waits for what libjpeg needs to notice, a few milliseconds at most. */
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;

@@ -1,14 +1,13 @@
 // Resampling is separable: rows are blended first (contiguous, so GCC vectorises it), then columns, and only the
-// pixels under the crop are touched. Bilinear with half-pixel centres; when shrinking, the triangle grows with the
-// factor as PIL's BILINEAR does. The result is rounded to whole grey levels, since both Caffe's image sets
-// and PIL hold bytes there.
+// pixels under the crop are touched. The result is rounded to whole grey levels, since both Caffe's image sets and PIL
+// hold bytes there.
+#include "image/render.h"
+
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstring>
 
-#include "image/augment.h"
 #include "image/colour.h"
+#include "image/pixel.h"
 
 // The release build is -O2, where GCC leaves loops of unknown length scalar.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -17,42 +16,6 @@
 
 namespace googlenet {
 namespace {
-
-/** Output pixel i lies at begin + (i + 1/2) step, in pixel edges of the source; taps stay in [low, high). */
-void make_taps(RenderScratch::Taps& taps, int size, double begin, double step, int low, int high, bool mirror) {
-  const double support = std::max(1.0, step);
-  taps.count = std::min(int(std::ceil(support * 2)) + 1, high - low);
-  taps.first.resize(size_t(size));
-  taps.weights.assign(size_t(size) * size_t(taps.count), 0.0f);
-  int used = 1;
-  for (int i = 0; i < size; i++) {
-    const double centre = begin + (i + 0.5) * step;
-    int from = std::max(low, int(std::floor(centre - support + 0.5)));
-    const int to = std::min(high, int(std::floor(centre + support + 0.5)));
-    from = std::min({from, std::max(low, to - 1), high - 1});
-    const int slot = mirror ? size - 1 - i : i;
-    // Near the edge the run starts earlier, with zero weights, so that `count` taps never read past `high`.
-    const int first = std::min(from, high - taps.count);
-    float* weights = &taps.weights[size_t(slot) * size_t(taps.count)];
-    taps.first[size_t(slot)] = first;
-    double sum = 0;
-    for (int s = from; s < to; s++) sum += std::max(0.0, 1 - std::fabs(s + 0.5 - centre) / support);
-    if (sum <= 0) {  // one source pixel, its centre exactly a support away
-      weights[from - first] = 1;
-      continue;
-    }
-    for (int s = from; s < to && s - first < taps.count; s++)
-      weights[s - first] = float(std::max(0.0, 1 - std::fabs(s + 0.5 - centre) / support) / sum);
-    for (int t = 0; t < taps.count; t++)
-      if (weights[t] != 0) used = std::max(used, t + 1);
-  }
-  if (used == taps.count) return;
-  // The widest run is often narrower than its bound: bilinear needs 2 taps, not 3.
-  for (int i = 0; i < size; i++)
-    for (int t = 0; t < used; t++)
-      taps.weights[size_t(i) * size_t(used) + size_t(t)] = taps.weights[size_t(i) * size_t(taps.count) + size_t(t)];
-  taps.count = used;
-}
 
 /** row (n) = sum of weighted source rows, from row `first` on. */
 void blend_rows(const uint8_t* __restrict src, size_t stride, const float* weights, int count, int n,
@@ -79,8 +42,8 @@ inline Four load(const float* p) {
 
 /** One output row: RGB row (with one float of padding) to B, G and R planes. */
 template <int kCount>
-void blend_columns(const RenderScratch::Taps& taps, const float* row, int offset, int size, float* __restrict b,
-                   float* __restrict g, float* __restrict r) {
+void blend_columns(const Taps& taps, const float* row, int offset, int size, float* __restrict b, float* __restrict g,
+                   float* __restrict r) {
   const int count = kCount ? kCount : taps.count;
   const float* weights = taps.weights.data();
   for (int x = 0; x < size; x++, weights += count) {
@@ -91,54 +54,43 @@ void blend_columns(const RenderScratch::Taps& taps, const float* row, int offset
   }
 }
 
-/** Nearest whole number for 0..255 (adding 1.5 * 2^23 leaves no room for a fraction), then `add`. */
 void round_levels(float* v, int n, float add) {
-  for (int i = 0; i < n; i++) v[i] = ((v[i] + 12582912.0f) - 12582912.0f) + add;
+  for (int i = 0; i < n; i++) v[i] = grey_level(v[i]) + add;
 }
 
 }  // namespace
 
-void render(const AugmentPolicy& p, const Placement& placement, const Pixels& src, int denominator,
-            const SampleKey& key, RenderScratch& scratch, float* dst) {
-  const int size = p.size, n = size * size;
+void resample(const Pixels& src, int size, const float add[3], RenderScratch& scratch, float* dst) {
+  const Taps &across = scratch.across, &down = scratch.down;
   const Region& from = src.region;
-  const Region& bounds = placement.bounds;
-  const double shrink = 1.0 / denominator;
-  // Rounded outwards: a shrunk pixel that the crop covers in part may be read.
-  const int left = bounds.x / denominator, top = bounds.y / denominator;
-  const int right = (bounds.x + bounds.width + denominator - 1) / denominator;
-  const int bottom = (bounds.y + bounds.height + denominator - 1) / denominator;
-  RenderScratch::Taps &across = scratch.across, &down = scratch.down;
-  make_taps(across, size, placement.x * shrink, placement.width * shrink / size, left, right, placement.mirror);
-  make_taps(down, size, placement.y * shrink, placement.height * shrink / size, top, bottom, false);
-
-  const auto [low, high] = std::minmax_element(across.first.begin(), across.first.end());
-  const int first_column = *low, columns = *high + across.count - first_column;
+  const int n = size * size, columns = across.high - across.low;
   scratch.row.resize(size_t(columns) * 3 + 1);
   const auto blend = across.count == 2   ? blend_columns<2>
                      : across.count == 3 ? blend_columns<3>
                      : across.count == 4 ? blend_columns<4>
                      : across.count == 5 ? blend_columns<5>
                                          : blend_columns<0>;
-  const bool colours = p.brightness > 0 || p.contrast > 0 || p.saturation > 0 || p.lighting > 0;
   const size_t stride = size_t(from.width) * 3;
   for (int y = 0; y < size; y++) {
-    const size_t top_row = size_t(down.first[size_t(y)] - from.y), left_column = size_t(first_column - from.x);
+    const size_t top_row = size_t(down.first[size_t(y)] - from.y), left_column = size_t(across.low - from.x);
     blend_rows(src.data + top_row * stride + left_column * 3, stride, &down.weights[size_t(y) * size_t(down.count)],
                down.count, columns * 3, scratch.row.data());
-    float *b = dst + y * size, *g = b + n, *r = g + n;
-    blend(across, scratch.row.data(), first_column, size, b, g, r);
-    round_levels(b, size, colours ? 0 : -p.mean[0]);
-    round_levels(g, size, colours ? 0 : -p.mean[1]);
-    round_levels(r, size, colours ? 0 : -p.mean[2]);
+    float* planes[3] = {dst + y * size, dst + n + y * size, dst + 2 * n + y * size};
+    blend(across, scratch.row.data(), across.low, size, planes[0], planes[1], planes[2]);
+    for (int c = 0; c < 3; c++) round_levels(planes[c], size, add[c]);
   }
-  if (!colours) return;
-  const std::array<float, 3> shift = distort(p, key, dst);
-  for (int c = 0; c < 3; c++) {
-    const float add = shift[size_t(c)] - p.mean[c];
-    float* plane = dst + c * n;
-    for (int i = 0; i < n; i++) plane[i] += add;
-  }
+}
+
+void render(const Drawn& drawn, int size, const Pixels& src, int denominator, RenderScratch& scratch, float* dst) {
+  static constexpr float kNothing[3] = {};
+  const gn_colours& colours = drawn.colours;
+  choose_taps(drawn.placement, size, denominator, scratch.across, scratch.down);
+  resample(src, size, colours.count == 0 ? colours.add : kNothing, scratch, dst);
+  if (colours.count == 0) return;
+  const int n = size * size;
+  distort(colours, n, dst);
+  for (int c = 0; c < 3; c++)
+    for (int i = 0; i < n; i++) dst[c * n + i] += colours.add[c];
 }
 
 }  // namespace googlenet

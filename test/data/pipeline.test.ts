@@ -97,7 +97,7 @@ describe('Pipeline', () => {
     const kept: Float32Array[] = []
     for (let i = 0; i < 12; i++) {
       pipeline.push(batch(small, 8, 0), 0)
-      kept.push((await pipeline.next()).images)
+      kept.push((await pipeline.next()).images as Float32Array)
     }
     await pipeline.dispose()
     expect(new Set(kept.map(({ buffer }) => buffer)).size).toBe(12)

@@ -7,12 +7,14 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { googlenet } from '../../lib/model/googlenet.js'
 import { DONE, inChild } from '../cuda/child.js'
 import { testNetworks } from '../cuda/networks.js'
+import { drawPhotos, testPhotos } from '../cuda/photos.js'
 import { expectPrecision } from '../cuda/precision.js'
 import { cases } from '../ops/cases.js'
 import { relativeError } from '../ops/compare.js'
 import { expectParity, solveCase } from '../ops/parity.js'
 import { makeProblem } from '../ops/problem.js'
 import { NativeProcess, type NativeRunResult } from '../ops/process.js'
+import { useFolder } from '../train/pictures.js'
 import { gpu } from './device.js'
 import { SANITIZER, sanitizerAbsent, sanitizerReason, under } from './sanitizer.js'
 import { tolerances } from './tolerances.js'
@@ -46,6 +48,10 @@ describe.skipIf(!gpu.available)(gpu.title('f32'), () => {
   })
 
   testNetworks(place, tolerances.f32)
+
+  const photos = useFolder()
+  beforeAll(() => drawPhotos(photos.path))
+  testPhotos({}, photos)
 
   test('which way each convolution goes', async () => {
     const batch = gpu.simulated ? 1 : 64

@@ -38,6 +38,13 @@ if [ ! -e "$out/refusals" ] || [ -n "$(find $objects -newer "$out/refusals")" ];
   $cxx $objects ${SANITIZE:+-fsanitize=$SANITIZE} -pthread -o "$out/refusals"
 fi
 objects= stale=
+for file in augment colour photo render taps; do compile "native/image/$file.cc" ""; done
+compile test/simulator/photos.cc ""
+if [ ! -e "$out/photos" ] || [ -n "$(find $objects -newer "$out/photos")" ]; then
+  $cxx $objects -L "$out/build/Release" -l:googlenet_cuda.so -Wl,-rpath,'$ORIGIN/build/Release' \
+    ${SANITIZE:+-fsanitize=$SANITIZE} -o "$out/photos"
+fi
+objects= stale=
 # Sums may be reordered, for speed; NaN must stay one, since poison is.
 compile test/simulator/convolution.cc "-O3 -fassociative-math -fno-signed-zeros -fno-trapping-math"
 for name in graph cudnn; do compile "test/simulator/$name.cc" ""; done

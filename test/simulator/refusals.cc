@@ -171,9 +171,9 @@ static void check_several() {
 
 int main() {
   setenv("SIMULATOR_DEVICES", "2", 1);
+  check_several();
   peers();
   cudaSetDevice(0);
-  check_several();
   cudaStream_t stream, other;
   cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
   cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);

@@ -11,8 +11,12 @@ import {
   GoogLeNetError,
   type Guess,
   type ImageFolder,
+  type LoadedBatch,
+  Loader,
   type Optimizer,
+  type Photos,
   type Pushed,
+  policies,
   rmsprop,
   type StalenessSummary,
   schedules,
@@ -55,6 +59,15 @@ describe('GoogLeNet', () => {
     model.worker({ device: 'auto' })
     // @ts-expect-error no such policy
     model.fit(data, { workers: 2, staleness: 'double' })
+  })
+
+  it('a loader gives images, or photos for a GPU', () => {
+    const options = { batchSize: 2, policy: policies.none() }
+    expectTypeOf(new Loader(data, options).epoch(0)).toExtend<AsyncIterable<{ images: Float32Array }>>()
+    const photos = new Loader(data, { ...options, render: 'device' })
+    expectTypeOf(photos).toEqualTypeOf<Loader<'device'>>()
+    expectTypeOf<LoadedBatch<'device'>['images']>().toEqualTypeOf<Photos>()
+    expectTypeOf(model.step).toBeCallableWith({} as LoadedBatch<'device'>)
   })
 
   it('create and load give a model that can be disposed of with await using', () => {
