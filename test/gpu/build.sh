@@ -4,6 +4,9 @@
 set -eu
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 cd "$(dirname "$0")/../.."
+if command -v flock > /dev/null && [ -z "${GOOGLENET_LOCKED:-}" ]; then  # test files build side by side
+  GOOGLENET_LOCKED=1 exec flock "$folder/lock" sh test/gpu/build.sh "$folder"
+fi
 objects=$folder/driver-objects
 mkdir -p "$objects"
 newest=$(find native test/gpu \( -name '*.h' -o -name '*.def' -o -name build.sh \) -newer "$folder/driver" 2>/dev/null || echo all)

@@ -147,6 +147,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return cudaSuccess;
 }
 
+cudaError_t cudaGetDevice(int* device) {
+  *device = current;
+  return cudaSuccess;
+}
+
 cudaError_t cudaSetDevice(int device) {
   if (!exists(device)) return report(cudaErrorInvalidDevice);
   current = device;
