@@ -11,10 +11,20 @@ struct Problem {
   bool bias, relu;
 };
 
-/** Of the largest value: Winograd's errors spread over a tile, so small values are not more exact than large ones. */
-void close(const Bench& b, const Values& got, const Values& want, double tolerance) {
+/** Sums in double, and the squares of what each adds up: their root is how large a sum would be by chance. */
+struct Sums {
+  explicit Sums(size_t count) : values(count), squares(count) {}
+  void add(size_t at, double term) { values[at] += term, squares[at] += term * term; }
+  Values values, squares;
+};
+
+/** Of the largest value: Winograd's errors spread over a tile, so small values are not more exact than large ones. Where
+ *  all the few values are small by chance, of what they might have been. */
+void close(const Bench& b, const Values& got, const Sums& sums, double tolerance) {
+  const Values& want = sums.values;
   double largest = 1e-30, worst = 0;
   for (const double v : want) largest = std::max(largest, std::fabs(v));
+  for (const double square : sums.squares) largest = std::max(largest, std::sqrt(square));
   for (size_t i = 0; i < want.size(); i++) {
     const double error = std::fabs(got[i] - want[i]) / largest;
     if (!(error <= worst)) worst = error;
@@ -53,12 +63,12 @@ class Case {
     const Values x = b.fill(src);
     step.src = src, step.dst = dst;
     b.run(googlenet::cpu::make_winograd_data, step, {dst}, "winograd:");
-    Values y(size_t(p.n) * p.outputs * out_h * out_w);
-    each_product([&](size_t in, size_t out, int o, int i, int k) { y[out] += x[in] * weight(b.parameters, o, i, k); });
-    for (size_t at = 0; at < y.size(); at++) {
+    Sums y(size_t(p.n) * p.outputs * out_h * out_w);
+    each_product([&](size_t in, size_t out, int o, int i, int k) { y.add(out, x[in] * weight(b.parameters, o, i, k)); });
+    for (size_t at = 0; at < y.values.size(); at++) {
       const size_t o = at / (size_t(out_h) * out_w) % p.outputs;
-      if (p.bias) y[at] += b.parameters[size_t(16 + step.weights.size) + o];
-      if (p.relu) y[at] = std::max(y[at], 0.0);
+      if (p.bias) y.add(at, b.parameters[size_t(16 + step.weights.size) + o]);
+      if (p.relu) y.values[at] = std::max(y.values[at], 0.0);
     }
     close(b, b.read(dst, b.arena), y, tolerance());
   }
@@ -68,8 +78,8 @@ class Case {
     step.direction = GN_BACKWARD_DATA, step.training = 1;
     step.diff_src = src, step.diff_dst = dst, step.src = step.dst = gn_tensor{};
     b.run(googlenet::cpu::make_winograd_data, step, {src}, "winograd:");
-    Values dx(size_t(p.n) * p.inputs * p.h * p.w);
-    each_product([&](size_t in, size_t out, int o, int i, int k) { dx[in] += dy[out] * weight(b.parameters, o, i, k); });
+    Sums dx(size_t(p.n) * p.inputs * p.h * p.w);
+    each_product([&](size_t in, size_t out, int o, int i, int k) { dx.add(in, dy[out] * weight(b.parameters, o, i, k)); });
     close(b, b.read(src, b.arena), dx, tolerance());
   }
 
@@ -78,11 +88,11 @@ class Case {
     step.direction = GN_BACKWARD_WEIGHTS, step.training = 1;
     step.src = src, step.diff_dst = dst;
     b.run(googlenet::cpu::make_winograd_gradient, step, {}, "winograd:");
-    std::vector<double> dw(size_t(p.outputs) * p.inputs * p.taps * p.taps), db(size_t(p.outputs));
+    Sums dw(size_t(p.outputs) * p.inputs * p.taps * p.taps), db{size_t(p.outputs)};
     each_product([&](size_t in, size_t out, int o, int i, int k) {
-      dw[(size_t(o) * p.inputs + i) * p.taps * p.taps + k] += x[in] * dy[out];
+      dw.add((size_t(o) * p.inputs + i) * p.taps * p.taps + k, x[in] * dy[out]);
     });
-    for (size_t at = 0; at < dy.size(); at++) db[at / (size_t(out_h) * out_w) % p.outputs] += dy[at];
+    for (size_t at = 0; at < dy.size(); at++) db.add(at / (size_t(out_h) * out_w) % p.outputs, dy[at]);
     std::vector<double> got_w, got_b;
     bool padding = true;
     for (int o = 0; o < dst.span; o++) {
