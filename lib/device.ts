@@ -5,11 +5,9 @@
 import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import { GoogLeNetError } from './errors.js'
-import { type CudaDevice, type NativeModule, native } from './native.js'
+import { type ComputeDevice, type CudaDevice, type NativeModule, native } from './native.js'
 import { invalid } from './options.js'
 
-/** Where something computes. */
-export type ComputeDevice = 'cpu' | CudaDevice
 export type Device = 'auto' | ComputeDevice
 
 export interface DeviceChoice {

@@ -45,13 +45,15 @@ export interface ParameterInfo {
 }
 /** A GPU; 'cuda' is 'cuda:0'. */
 export type CudaDevice = 'cuda' | `cuda:${number}`
+/** Where something computes. */
+export type ComputeDevice = 'cpu' | CudaDevice
 /** What convolutions and fully connected layers are computed in; sums, losses and parameters are f32 in any. */
 export type Precision = 'f32' | 'tf32' | 'bf16'
 export interface SessionOptions {
   layers: readonly LayerRow[]
   /** CPU threads; 0 = all that affinity and cgroup quota allow. */
   threads?: number
-  device?: 'cpu' | CudaDevice
+  device?: ComputeDevice
   /** Default 'f32', the CPU's only one. */
   precision?: Precision
   /** Dropout key. */
@@ -276,7 +278,7 @@ export interface NativeModule {
   libraries: string
   Session: new (options: SessionOptions) => NativeSession
   Pipeline: new (options: PipelineOptions) => NativePipeline
-  Replica: new (session: NativeSession, options: { threads: number; device: 'cpu' | CudaDevice }) => NativeReplica
+  Replica: new (session: NativeSession, options: { threads: number; device: ComputeDevice }) => NativeReplica
   Cancel: new () => NativeCancel
   /** JPEG to RGB on a libuv thread (greyscale and CMYK included). */
   decodeJpeg(encoded: Uint8Array): Promise<DecodedImage>
@@ -290,7 +292,7 @@ export interface NativeModule {
   joinPhotos(parts: readonly { photos: Uint8Array; from: number; count: number }[]): Uint8Array
   availableCores(): number
   /** Opens a device and closes it: what it is. Throws DEVICE_UNAVAILABLE with what is missing and how to mend it. */
-  probe(device: 'cpu' | CudaDevice): string
+  probe(device: ComputeDevice): string
 }
 
 const require = createRequire(import.meta.url)

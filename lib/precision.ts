@@ -1,6 +1,6 @@
 /** What a model computes in, and why. As with devices nothing falls back silently. */
 import { GoogLeNetError } from './errors.js'
-import type { CudaDevice, Precision } from './native.js'
+import type { ComputeDevice, Precision } from './native.js'
 import { checkOneOf } from './options.js'
 
 export const PRECISIONS = ['auto', 'f32', 'tf32', 'bf16'] as const
@@ -16,7 +16,7 @@ const AUTO = "'auto' is f32 as long as no GPU has been seen to compute in anothe
 /** @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_INVALID_ARGUMENT */
 export function choosePrecision(
   wanted: (typeof PRECISIONS)[number] = 'auto',
-  device: 'cpu' | CudaDevice,
+  device: ComputeDevice,
   exact: boolean,
 ): PrecisionChoice {
   const precision = checkOneOf('precision', wanted, PRECISIONS)

@@ -4,7 +4,7 @@
  */
 import {
   type AugmentPolicy,
-  type CudaDevice,
+  type ComputeDevice,
   type DecodedImage,
   type ImageBatch,
   type NativeInput,
@@ -100,6 +100,6 @@ export function makeRenderer<R extends Rendering>(
 }
 
 /** A GPU renders, unless a processor is to read the same batches. */
-export function renderingFor(devices: readonly ('cpu' | CudaDevice)[]): Rendering {
+export function renderingFor(devices: readonly ComputeDevice[]): Rendering {
   return devices.includes('cpu') ? 'host' : 'device'
 }

@@ -6,11 +6,12 @@
 import { IMAGENET_MEAN } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
 import type { Photos } from '../data/rendering.js'
-import { type ComputeDevice, checkWorkerDevice, chooseDevice } from '../device.js'
+import { checkWorkerDevice, chooseDevice } from '../device.js'
 import { fromNative } from '../errors.js'
 import { cancellable, DisposeGuard } from '../lifetime.js'
 import {
   type AverageOptions,
+  type ComputeDevice,
   type KernelInfo,
   type LayerInfo,
   type NativeInput,

@@ -1,7 +1,8 @@
 /**
  * The options of fit() that concern workers, checked and with their defaults filled in.
  */
-import { type ComputeDevice, checkWorkerDevice } from '../device.js'
+import { checkWorkerDevice } from '../device.js'
+import type { ComputeDevice } from '../native.js'
 import { checkBoolean, checkInteger, checkOneOf, invalid } from '../options.js'
 import type { Optimizer } from './optimizer.js'
 

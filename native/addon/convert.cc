@@ -219,7 +219,6 @@ HostInput to_host_input(const std::string& name, const Napi::Value& value) {
   if (object.Get("photos").ToBoolean()) {
     if (input.format != GN_HOST_U8_NHWC_RGB) throw fail("photos are a Uint8Array");
     input.format = GN_HOST_PHOTOS;
-    input.bytes = int64_t(typed.ByteLength());
   }
   int64_t count = 1;
   for (uint32_t i = 0; i < shape.As<Napi::Array>().Length(); i++) {
@@ -229,6 +228,7 @@ HostInput to_host_input(const std::string& name, const Napi::Value& value) {
   if (input.format != GN_HOST_PHOTOS && count != int64_t(typed.ElementLength()))
     throw Failure(Code::INVALID_SHAPE, "'" + name + "': the shape holds " + std::to_string(count) + " values, data " +
                                            std::to_string(typed.ElementLength()));
+  input.bytes = int64_t(typed.ByteLength());
   input.data = static_cast<const char*>(typed.ArrayBuffer().Data()) + typed.ByteOffset();
   return input;
 }

@@ -166,11 +166,7 @@ void Executor::load(Program& program, const RunRequest& request) {
 
 void Executor::stage(const RunRequest& request) {
   if (!backend_.stage || !request.next) return;
-  const HostInput& next = *request.next;
-  int64_t bytes = next.format == GN_HOST_F32_NCHW ? int64_t(sizeof(float)) : 1;
-  for (const int64_t size : next.shape) bytes *= size;
-  if (next.format == GN_HOST_PHOTOS) bytes = next.bytes;
-  backend_.stage(device_, next.data, bytes);
+  backend_.stage(device_, request.next->data, request.next->bytes);
 }
 
 const void* Executor::weights() {

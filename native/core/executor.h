@@ -26,7 +26,7 @@ struct HostInput {
   gn_host_format format = GN_HOST_F32_NCHW;
   const void* data = nullptr;
   std::vector<int64_t> shape;
-  int64_t bytes = 0;  // of photos
+  int64_t bytes = 0;  // of data, where it is photos or a next input
 };
 struct HostTensor {
   std::vector<int64_t> shape;

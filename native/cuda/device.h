@@ -45,6 +45,14 @@ namespace googlenet::cuda {
 /** The type of what is multiplied: values, their gradients, and the weights as kernels read them. */
 inline gn_type factors(const gn_device& device) { return device.precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32; }
 
+/** use(where the host's bytes lie on the device): where the feed has brought them, else in `room`, where they are sent. */
+template <class Use>
+void with_host(gn_device& device, const void* host, int64_t bytes, char* room, const Use& use) {
+  if (device.feed && device.feed->take(host, bytes, device.stream, use)) return;
+  device.pinned->send(room, host, bytes);
+  use(room);
+}
+
 using Kernel = std::unique_ptr<gn_kernel>;
 
 inline Kernel own_kernel(std::function<void(const gn_bindings&)> run) {

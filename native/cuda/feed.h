@@ -2,48 +2,41 @@
 // waits for the other. One tensor at a time.
 #pragma once
 #include "cuda/pinned.h"
+#include "cuda/stream.h"
 
 namespace googlenet::cuda {
 
 class Feed {
  public:
-  Feed() : pinned_(stream_.handle) {}
-  ~Feed() { cudaStreamSynchronize(stream_.handle); }
+  Feed() : pinned_(stream_) {}
+  ~Feed() { cudaStreamSynchronize(stream_); }
 
   /** Has been read when this returns. */
   void bring(const void* host, int64_t bytes) {
     forget();
-    if (bytes > memory_.bytes()) check(cudaEventSynchronize(taken_.handle), "waiting for the device");
+    if (bytes > memory_.bytes()) taken_.wait();
     void* const to = memory_.at_least(bytes);
-    check(cudaStreamWaitEvent(stream_.handle, taken_.handle, 0), "ordering streams");
+    taken_.go_before(stream_);
     pinned_.send(to, host, bytes);
-    check(cudaEventRecord(arrived_.handle, stream_.handle), "marking a copy");
+    arrived_.mark(stream_);
     host_ = host, bytes_ = bytes;
   }
   void forget() { host_ = nullptr; }
 
-  /** Where these bytes lie on the device, for work on `stream`; null: they were not brought. Call taken() after it. */
-  char* find(const void* host, int64_t bytes, cudaStream_t stream) {
-    if (!host_ || host != host_ || bytes != bytes_) return nullptr;
+  /** use(where these bytes lie on the device), work on `stream`; false: they were not brought. */
+  template <class Use>
+  bool take(const void* host, int64_t bytes, cudaStream_t stream, const Use& use) {
+    if (!host_ || host != host_ || bytes != bytes_) return false;
     forget();
-    check(cudaStreamWaitEvent(stream, arrived_.handle, 0), "ordering streams");
-    return static_cast<char*>(memory_.at_least(bytes));
+    arrived_.go_before(stream);
+    use(static_cast<char*>(memory_.at_least(bytes)));
+    taken_.mark(stream);
+    return true;
   }
-  void taken(cudaStream_t stream) { check(cudaEventRecord(taken_.handle, stream), "marking a step"); }
 
   int64_t bytes() const { return memory_.bytes(); }
 
  private:
-  struct Stream {
-    Stream() { check(cudaStreamCreateWithFlags(&handle, cudaStreamNonBlocking), "making a stream"); }
-    ~Stream() { cudaStreamDestroy(handle); }
-    cudaStream_t handle = nullptr;
-  };
-  struct Event {
-    Event() { check(cudaEventCreateWithFlags(&handle, cudaEventDisableTiming), "making an event"); }
-    ~Event() { cudaEventDestroy(handle); }
-    cudaEvent_t handle = nullptr;
-  };
   Stream stream_;
   Pinned pinned_;
   Memory memory_;

@@ -122,21 +122,20 @@ void import_photos(gn_device& device, const gn_tensor& dst, const std::vector<in
   const int64_t means_at = aligned(block.bytes), map_at = means_at + aligned(mean_bytes),
                 levels_at = map_at + aligned(map_bytes);
   char* const staged = static_cast<char*>(device.staging.at_least(levels_at + pixels(dst) * 3));
-  char* const fed = device.feed ? device.feed->find(&block, block.bytes, device.stream) : nullptr;
-  if (!fed) device.pinned->send(staged, &block, block.bytes);
   device.pinned->send(staged + map_at, map.data(), map_bytes);
-  const Photos photos{fed ? fed : staged, reinterpret_cast<uint8_t*>(staged + levels_at), uint32_t(block.size)};
   auto* const means = reinterpret_cast<float*>(staged + means_at);
+  const auto* channels = reinterpret_cast<const int32_t*>(staged + map_at);
   gn_bindings b{};
   b.arenas[dst.arena] = arena;
-  for_each(device, pixels(dst), Resample{photos});
-  for_blocks(device, dst.n, MeanLuma{photos, means});
-  with_type(dst.type, [&](auto element) {
-    using T = decltype(element);
-    const auto* channels = reinterpret_cast<const int32_t*>(staged + map_at);
-    for_each(device, pixels(dst), Colour<T>{photos, means, channels, bind<T>(dst, b), uint32_t(dst.span)});
+  with_host(device, &block, block.bytes, staged, [&](const char* at) {
+    const Photos photos{at, reinterpret_cast<uint8_t*>(staged + levels_at), uint32_t(block.size)};
+    for_each(device, pixels(dst), Resample{photos});
+    for_blocks(device, dst.n, MeanLuma{photos, means});
+    with_type(dst.type, [&](auto element) {
+      using T = decltype(element);
+      for_each(device, pixels(dst), Colour<T>{photos, means, channels, bind<T>(dst, b), uint32_t(dst.span)});
+    });
   });
-  if (fed) device.feed->taken(device.stream);
 }
 
 }  // namespace googlenet::cuda

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cuda/memory.h"
+#include "cuda/stream.h"
 
 namespace googlenet::cuda {
 
@@ -14,10 +14,8 @@ class Pinned {
   explicit Pinned(cudaStream_t stream) : stream_(stream) {}
   Pinned(const Pinned&) = delete;
   ~Pinned() {
-    for (Slot& slot : slots_) {
-      if (slot.done) cudaEventDestroy(slot.done);
+    for (Slot& slot : slots_)
       if (slot.memory) cudaFreeHost(slot.memory);
-    }
   }
 
   void send(void* to, const void* host, int64_t bytes) {
@@ -34,7 +32,7 @@ class Pinned {
       const size_t piece = size_t(std::min(kSlot, bytes - at));
       Slot& slot = free_slot();
       copy(slot, slot.memory, static_cast<const char*>(from) + at, piece, cudaMemcpyDeviceToHost);
-      check(cudaEventSynchronize(slot.done), "waiting for the device");
+      slot.done.wait();
       std::memcpy(static_cast<char*>(host) + at, slot.memory, piece);
     }
   }
@@ -44,24 +42,19 @@ class Pinned {
       4 << 20;  // bytes: a quarter of a millisecond on PCIe 4, so that waiting costs little
   struct Slot {
     void* memory = nullptr;
-    cudaEvent_t done = nullptr;  // the copy out of it or into it
+    // The copy out of it or into it. A thread that waits sleeps: the processor decodes images meanwhile.
+    Event done{cudaEventDisableTiming | cudaEventBlockingSync};
   };
 
   Slot& free_slot() {
     Slot& slot = slots_[next_++ % 3];
-    if (!slot.memory) {
-      // A thread that waits sleeps: the processor decodes images meanwhile.
-      if (!slot.done)
-        check(cudaEventCreateWithFlags(&slot.done, cudaEventDisableTiming | cudaEventBlockingSync), "making an event");
-      check(cudaHostAlloc(&slot.memory, size_t(kSlot), cudaHostAllocDefault), "pinning memory");
-    } else {
-      check(cudaEventSynchronize(slot.done), "waiting for the device");
-    }
+    if (!slot.memory) check(cudaHostAlloc(&slot.memory, size_t(kSlot), cudaHostAllocDefault), "pinning memory");
+    slot.done.wait();
     return slot;
   }
-  void copy(const Slot& slot, void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  void copy(Slot& slot, void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
     check(cudaMemcpyAsync(to, from, bytes, kind, stream_), "copying");
-    check(cudaEventRecord(slot.done, stream_), "marking a copy");
+    slot.done.mark(stream_);
   }
 
   const cudaStream_t stream_;

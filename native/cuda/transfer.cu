@@ -71,24 +71,22 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
   if (format == GN_HOST_PHOTOS) return import_photos(device, dst, map, arena, *static_cast<const gn_photos*>(host));
   const bool bytes = format == GN_HOST_U8_NHWC_RGB;
   const int64_t size = pixels(dst) * dst.c * (bytes ? 1 : int64_t(sizeof(float)));
-  char* const fed = device.feed ? device.feed->find(host, size, device.stream) : nullptr;
-  const Staging staging(device, fed ? 0 : size, map);
-  if (!fed) device.pinned->send(staging.tensor, host, size);
-  char* const tensor = fed ? fed : staging.tensor;
+  const Staging staging(device, size, map);
   gn_bindings b{};
   b.arenas[dst.arena] = arena;
-  with_type(dst.type, [&](auto element) {
-    using T = decltype(element);
-    Import<T> body{bind<T>(dst, b), staging.channels,       nullptr, nullptr, {}, uint32_t(dst.span),
-                   uint32_t(dst.c), uint32_t(dst.h * dst.w)};
-    if (bytes)
-      body.bytes = reinterpret_cast<const uint8_t*>(tensor);
-    else
-      body.planes = reinterpret_cast<const float*>(tensor);
-    for (int i = 0; i < 3 && mean; i++) body.mean[i] = mean[i];
-    for_each(device, pixels(dst) * dst.span, body);
+  with_host(device, host, size, staging.tensor, [&](const char* tensor) {
+    with_type(dst.type, [&](auto element) {
+      using T = decltype(element);
+      Import<T> body{bind<T>(dst, b), staging.channels,       nullptr, nullptr, {}, uint32_t(dst.span),
+                     uint32_t(dst.c), uint32_t(dst.h * dst.w)};
+      if (bytes)
+        body.bytes = reinterpret_cast<const uint8_t*>(tensor);
+      else
+        body.planes = reinterpret_cast<const float*>(tensor);
+      for (int i = 0; i < 3 && mean; i++) body.mean[i] = mean[i];
+      for_each(device, pixels(dst) * dst.span, body);
+    });
   });
-  if (fed) device.feed->taken(device.stream);
 }
 
 void stage(gn_device& device, const void* host, int64_t bytes) {

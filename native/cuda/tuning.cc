@@ -61,23 +61,15 @@ class Trial {
 
 class Stopwatch {
  public:
-  explicit Stopwatch(cudaStream_t stream) : stream_(stream) {
-    for (cudaEvent_t* event : {&start_, &end_})
-      check(cudaEventCreateWithFlags(event, cudaEventDefault), "making an event");
-  }
-  ~Stopwatch() {
-    for (cudaEvent_t event : {start_, end_})
-      if (event) cudaEventDestroy(event);
-  }
-  Stopwatch(const Stopwatch&) = delete;
+  explicit Stopwatch(cudaStream_t stream) : stream_(stream) {}
 
   /** Milliseconds. */
   template <class Body>
   float time(const Body& body) {
-    check(cudaEventRecord(start_, stream_), "starting a clock");
+    start_.mark(stream_);
     body();
-    check(cudaEventRecord(end_, stream_), "stopping a clock");
-    check(cudaEventSynchronize(end_), "waiting for a clock");
+    end_.mark(stream_);
+    end_.wait();
     float milliseconds = 0;
     check(cudaEventElapsedTime(&milliseconds, start_, end_), "reading a clock");
     return milliseconds;
@@ -85,7 +77,7 @@ class Stopwatch {
 
  private:
   cudaStream_t stream_;
-  cudaEvent_t start_ = nullptr, end_ = nullptr;
+  Event start_{cudaEventDefault}, end_{cudaEventDefault};
 };
 
 struct Found {

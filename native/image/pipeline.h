@@ -1,6 +1,6 @@
 // Decoding threads: batches of file names in, batches of network input out, in the order of submission: images, or photos
-// for a device that makes images of them. Each sample is read, decoded and augmented on its own, so the result depends on neither threads nor timing. A sample that
-// cannot be used is listed with the reason and left out; its batch shrinks.
+// for a device that makes images of them. Each sample is read, decoded and augmented on its own, so the result depends on
+// neither threads nor timing. A sample that cannot be used is listed with the reason and left out; its batch shrinks.
 #pragma once
 #include <cstdint>
 #include <functional>

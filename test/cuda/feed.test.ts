@@ -3,20 +3,15 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator, type Simulation } from '../simulator/simulator.js'
 import { drawPictures, useFolder } from '../train/pictures.js'
-import { DONE, inChild, on, PACKAGE } from './child.js'
+import { DONE, HELPERS, inChild, on, PACKAGE } from './child.js'
 
-/** `train(model, count, announce)`: steps over differing batches; losses, and the weights' sum at the end. */
-const HELPERS = `
-  const noise = (step, n = 2) => ({
-    images: new Float32Array(n * 3 * 48 * 48).map((_, i) => 60 * Math.sin(i * (step + 1))),
-    labels: Array.from({ length: n }, (_, i) => (i + step) % 3),
-  })
-  const weights = async (model) => [...(await model.parameters()).values()].map(({ data }) => data.reduce((a, b) => a + b)).join()
+/** `train(model, batches, announce)`: steps over the batches; losses, and the weights' digest at the end. */
+const TRAIN = `
   const train = async (model, batches, announce) => {
     const losses = []
     for (const [i, batch] of batches.entries())
       losses.push((await model.step(batch, { rate: 0.01, next: announce(batches, i) })).loss)
-    return losses.join(' ') + ' ' + (await weights(model))
+    return losses.join(' ') + ' ' + (await digest(model))
   }
   const following = (batches, i) => batches[i + 1]
 `
@@ -24,7 +19,7 @@ const HELPERS = `
 describe.skipIf(nativeAbsent)(`the next batch on simulated CUDA${nativeSkipReason}`, () => {
   const folder = useFolder()
   beforeAll(buildSimulator, 600_000)
-  const run = (script: string, simulation: Simulation = {}) => inChild(HELPERS + script, on(simulation))
+  const run = (script: string, simulation: Simulation = {}) => inChild(HELPERS + TRAIN + script, on(simulation))
 
   const both = (options: string, batches: string, announce: string) => `
     const batches = ${batches}
@@ -45,23 +40,25 @@ describe.skipIf(nativeAbsent)(`the next batch on simulated CUDA${nativeSkipReaso
     ['recorded', 'capture: true'],
     ['told', 'capture: false'],
     ['in bf16', "precision: 'bf16'"],
-  ])('%s', (_, options) => expectEqual(run(both(options, '[0, 1, 2, 3, 4].map((step) => noise(step))', 'following'))))
+  ])('%s', (_, options) =>
+    expectEqual(run(both(options, '[0, 1, 2, 3, 4].map((step) => noise(2, step))', 'following'))),
+  )
 
   test('of another size, of bytes, and larger than a slot', () => {
-    const batches = `[noise(0), noise(1, 3), noise(2, 160), noise(3), noise(4, 1),
-      { images: new Uint8Array(2 * 48 * 48 * 3).map((_, i) => i * 7), labels: [0, 1] }, noise(5)]`
+    const batches = `[noise(2, 0), noise(3, 1), noise(160, 2), noise(2, 3), noise(1, 4),
+      { images: new Uint8Array(2 * 48 * 48 * 3).map((_, i) => i * 7), labels: [0, 1] }, noise(2, 5)]`
     expectEqual(run(both('', batches, 'following')))
   })
 
   test('announced and then not given, given twice, or announced in vain', () => {
     const wrong = '(batches, i) => [batches[0], batches[i], undefined, batches[i + 1]][i % 4]'
-    expectEqual(run(both('', '[0, 1, 2, 3, 3, 4, 5, 6].map((step) => noise(step))', wrong)))
+    expectEqual(run(both('', '[0, 1, 2, 3, 3, 4, 5, 6].map((step) => noise(2, step))', wrong)))
   })
 
   test('announced by a step that fails or is aborted', () => {
     const script = `
-      const [a, b, c] = [0, 1, 2].map((step) => noise(step))
-      const bad = noise(3)
+      const [a, b, c] = [0, 1, 2].map((step) => noise(2, step))
+      const bad = noise(2, 3)
       bad.images[0] = NaN
       const results = []
       for (const announce of [false, true]) {
@@ -86,8 +83,8 @@ describe.skipIf(nativeAbsent)(`the next batch on simulated CUDA${nativeSkipReaso
     const script = `
       const model = await GoogLeNet.create(small)
       const codes = []
-      for (const next of [undefined, noise(1, 160), noise(1, 2)])
-        codes.push(await model.step(noise(0), { next }).then(() => 'done', ({ code }) => code))
+      for (const next of [undefined, noise(160, 1), noise(2, 1)])
+        codes.push(await model.step(noise(2, 0), { next }).then(() => 'done', ({ code }) => code))
       console.log(codes.join(' '), Math.ceil((await model.memory().total) / 2 ** 20))`
     const { output } = run(script)
     const [, needed] = /^done done done (\d+)$/.exec(output)!
@@ -128,7 +125,7 @@ describe.skipIf(nativeAbsent)(`the next batch on simulated CUDA${nativeSkipReaso
         const model = await GoogLeNet.create(small)
         let last
         for await (const event of model.fit(data, { epochs: 2, batchSize: 4, augment: 'caffe', workers })) last = event
-        console.log(last.epoch, last.imagesSeen, last.loss, await weights(model))
+        console.log(last.epoch, last.imagesSeen, last.loss, await digest(model))
         await model.dispose()
       }`
     expectEqual(run(script))
@@ -138,7 +135,7 @@ describe.skipIf(nativeAbsent)(`the next batch on simulated CUDA${nativeSkipReaso
     const script = `
       const model = await GoogLeNet.create(small)
       const next = { images: new Float32Array(5), labels: [] }
-      console.log(await model.step(noise(0), { next }).catch(({ code }) => code), model.steps)`
+      console.log(await model.step(noise(2, 0), { next }).catch(({ code }) => code), model.steps)`
     expect(run(script)).toEqual({ ...DONE, output: 'GOOGLENET_ERR_INVALID_SHAPE 0' })
   })
 })
