@@ -3,16 +3,20 @@
 //   fused   everything in one graph, on the slices;
 //   plain   the convolution alone on the slices, the rest in a pass of our own;
 //   packed  slices are copied to dense scratch and back, the rest in the same pass.
-// A plan on slices that wants more workspace than kInPlace copies them itself, and is refused. With device.tune all ways
-// and engines are candidates, those that copy too, and the fastest is taken (tuning.h).
+// A plan on slices that wants more workspace than kInPlace copies them itself, and is refused; only for gradients of
+// weights it may be the parts of sums that were cut. With device.tune all ways and engines are candidates, those that
+// copy too, and the fastest is taken (tuning.h). On tensor cores, convolutions over few channels are folded first
+// (fold.h) and then fused.
 //
 // In bf16 a graph may end in f32 and a lone convolution may not, so its result passes through scratch. The gradients of
 // weights would be rounded there: before that comes a fourth way, packed-fused, the whole graph on dense copies.
 #include <cstdio>
+#include <optional>
 
 #include "backend/scratch.h"
 #include "core/status.h"
 #include "cuda/conv_kernels.h"
+#include "cuda/fold.h"
 #include "cuda/tuning.h"
 
 namespace googlenet::cuda {
@@ -20,12 +24,13 @@ namespace {
 
 struct Way {
   const char* name;
-  bool graph, packed;
+  bool graph, packed, folded = false;
 };
 constexpr Way kFused{"fused", true, false}, kPlain{"plain", false, false}, kPacked{"packed", false, true},
-    kPackedFused{"packed-fused", true, true};
+    kPackedFused{"packed-fused", true, true}, kFolded{"folded", true, false, true};
 
-constexpr int64_t kInPlace = 64 << 10, kCopying = 256 << 20;  // bytes of workspace
+// Bytes of workspace. In f32 cuDNN's engines change the layout of whole tensors there.
+constexpr int64_t kInPlace = 64 << 10, kParts = 64 << 20, kCopying = 1 << 30;
 
 Tensor tensor_of(const gn_tensor& t, const Way& way, gn_type type) {
   const int64_t pitch = way.packed ? t.span : t.channels;
@@ -42,9 +47,35 @@ bool rounds_weights(const gn_device& device, const gn_step& step) {
   return step.direction == GN_BACKWARD_WEIGHTS && factors(device) != GN_F32;
 }
 
+bool folds(const gn_device& device, const gn_step& step) {
+  return device.precision != GN_PRECISION_F32 && Folding::fits(step);
+}
+
 std::vector<Way> ways_of(const gn_device& device, const gn_step& step) {
-  if (rounds_weights(device, step)) return {kFused, kPackedFused, kPlain, kPacked};
-  return {kFused, kPlain, kPacked};
+  std::vector<Way> ways{kFused, kPlain, kPacked};
+  if (rounds_weights(device, step)) ways = {kFused, kPackedFused, kPlain, kPacked};
+  if (folds(device, step)) ways.insert(ways.begin(), kFolded);
+  return ways;
+}
+
+struct Attempt {
+  Way way;
+  Choice choice;
+};
+
+/** What is tried where nothing is timed. Off tensor cores nothing may work in place but the engine that stands in for
+ *  everything, which took hundreds of times as long on an H200: there those that copy come before what cuDNN falls back
+ *  on. */
+std::vector<Attempt> attempts_of(const gn_device& device, const gn_step& step) {
+  std::vector<Attempt> list;
+  for (const bool fallback : {false, true}) {
+    if (!fallback && device.precision != GN_PRECISION_F32) continue;
+    for (const Way& way : ways_of(device, step)) {
+      const bool parts = way.graph && step.direction == GN_BACKWARD_WEIGHTS;
+      list.push_back({way, {way.packed ? kCopying : parts ? kParts : kInPlace, fallback}});
+    }
+  }
+  return list;
 }
 
 /** `type`: of what is multiplied. */
@@ -63,7 +94,12 @@ Convolution convolution_of(const gn_step& step, const Way& way, gn_precision pre
                 forward && a.relu,
                 precision};
   int64_t h = src.h, w = src.w, columns = src.span;
-  if (step.op == GN_CONV) {
+  if (way.folded) {
+    const Folding f(step);
+    columns = f.channels, h = f.taps, w = 1;
+    c.src = {
+        {src.n, columns, f.height, f.width}, {f.height * f.width * columns, 1, f.width * columns, columns}, c.src.type};
+  } else if (step.op == GN_CONV) {
     h = a.kernel_h, w = a.kernel_w;
     c.stride = {a.stride_h, a.stride_w}, c.dilation = {a.dilation_h, a.dilation_w}, c.pad = {a.pad_h, a.pad_w};
   } else if (way.packed || !is_slice(src)) {  // one row of floats an image
@@ -77,9 +113,9 @@ Convolution convolution_of(const gn_step& step, const Way& way, gn_precision pre
 
 using Plan = std::shared_ptr<const ConvPlan>;
 
-Plan plan_of(gn_device& device, const gn_step& step, const Way& way, int64_t workspace, int64_t from) {
+Plan plan_of(gn_device& device, const gn_step& step, const Way& way, const Choice& choice) {
   const Convolution convolution = convolution_of(step, way, device.precision, factors(device));
-  return device.plans.get(*device.target, convolution, way.graph, workspace, from);
+  return device.plans.get(*device.target, convolution, way.graph, choice);
 }
 
 /** A convolution ready to run: the plan, and the passes around it. */
@@ -87,6 +123,11 @@ class Conv {
  public:
   Conv(gn_device& device, const gn_step& step, const Way& way, Plan plan)
       : device_(device), step_(step), src_(source(step)), dst_(output(step)), plan_(std::move(plan)), way_(way) {
+    if (way_.folded) {
+      folding_.emplace(step);
+      src_at_ = scratch_.add(folding_->pixels(src_.n) * folding_->channels * gn_bytes_of(type_));
+      weights_at_ = scratch_.add(folding_->weights(dst_.span) * (forward() ? gn_bytes_of(type_) : sizeof(float)));
+    }
     if (way_.packed && is_slice(src_)) src_at_ = scratch_.add(pixels(src_) * src_.span * gn_bytes_of(type_));
     if ((way_.packed && is_slice(dst_)) || (!way_.graph && dst_.type != type_))
       dst_at_ = scratch_.add(pixels(dst_) * dst_.span * gn_bytes_of(type_));
@@ -104,8 +145,14 @@ class Conv {
   void run(const gn_bindings& b) const {
     const Pixels src = bind(src_, b), dst = bind(dst_, b);
     const Pixels x = dense(src, src_at_, src_.span, b), y = dense(dst, dst_at_, dst_.span, b);
-    const bool forward = step_.direction == GN_FORWARD, data = step_.direction == GN_BACKWARD_DATA;
-    if (src_at_ >= 0 && !data) copy(device_, x, src, pixels(src_), src_.span);
+    const bool forward = this->forward(), data = step_.direction == GN_BACKWARD_DATA;
+    if (folding_) {
+      fold_source(device_, *folding_, x.data, src, src_);
+      if (forward)
+        fold_weights(device_, *folding_, {weights(b), 0, type_}, {own_weights(b), 0, type_}, dst_.span, src_.span);
+    } else if (src_at_ >= 0 && !data) {
+      copy(device_, x, src, pixels(src_), src_.span);
+    }
     if (dst_at_ >= 0 && !forward) copy(device_, y, dst, pixels(dst_), dst_.span);
     const float* bias = step_.bias.offset < 0 ? nullptr : b.parameters + step_.bias.offset;
     plan_->run(*device_.target, {x.data, weights(b), y.data, bias, Scratch::at(b, workspace_at_)});
@@ -119,15 +166,19 @@ class Conv {
   }
 
  private:
+  bool forward() const { return step_.direction == GN_FORWARD; }
   bool sums_bias() const { return step_.direction == GN_BACKWARD_WEIGHTS && step_.bias.offset >= 0; }
-  void* weights(const gn_bindings& b) const {
-    if (weights_at_ >= 0) return Scratch::at(b, weights_at_);
+  void* weights(const gn_bindings& b) const { return weights_at_ >= 0 ? Scratch::at(b, weights_at_) : own_weights(b); }
+  void* own_weights(const gn_bindings& b) const {
     if (step_.direction == GN_BACKWARD_WEIGHTS) return b.gradients + step_.weights.offset;
     return static_cast<char*>(const_cast<void*>(b.weights)) + step_.weights.offset * gn_bytes_of(type_);
   }
   void finish_weights(const gn_bindings& b) const {
     float* const w = b.gradients + step_.weights.offset;
-    if (weights_at_ >= 0) copy(device_, {w, 1, GN_F32}, {weights(b), 1, type_}, step_.weights.size, 1);
+    if (folding_)
+      unfold_weights(device_, *folding_, w, static_cast<const float*>(weights(b)), dst_.span, src_.span);
+    else if (weights_at_ >= 0)
+      copy(device_, {w, 1, GN_F32}, {weights(b), 1, type_}, step_.weights.size, 1);
     if (step_.attributes.groups > 1)
       clear_off_blocks(device_, w, int64_t(step_.attributes.kernel_h) * step_.attributes.kernel_w, src_.span, dst_.c,
                        src_.c, step_.attributes.groups);
@@ -142,6 +193,7 @@ class Conv {
   const gn_type type_ = factors(device_);
   const Plan plan_;
   const Way way_;
+  std::optional<Folding> folding_;
   Scratch scratch_{256};
   int64_t src_at_ = -1, dst_at_ = -1, weights_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
 };
@@ -156,8 +208,8 @@ Kernel kernel_of(gn_device& device, const gn_step& step, const Way& way, Plan pl
 
 Kernel first_that_fits(gn_device& device, const gn_step& step) {
   std::string reason;
-  for (const Way& way : ways_of(device, step)) {
-    auto plan = plan_of(device, step, way, way.packed ? kCopying : kInPlace, 0);
+  for (const auto& [way, choice] : attempts_of(device, step)) {
+    auto plan = plan_of(device, step, way, choice);
     if (*plan) return kernel_of(device, step, way, std::move(plan));
     reason = plan->reason();
   }
@@ -175,8 +227,9 @@ class Candidates : public TuningCandidates {
     for (const Way& way : ways_of(device_, step)) {
       if (way.packed && !is_slice(source(step)) && !is_slice(output(step))) continue;  // nothing to pack
       if (!way.graph && rounds_weights(device_, step)) continue;                       // the last resort
-      for (int64_t from = 0; int(list.size()) < most;) {
-        auto plan = plan_of(device_, step, way, kCopying, from);
+      int64_t from = 0;
+      for (int i = 0; i < most; i++) {
+        auto plan = plan_of(device_, step, way, {kCopying, true, from});
         if (!*plan) break;
         from = plan->number() + 1;
         char name[64];
@@ -194,7 +247,7 @@ class Candidates : public TuningCandidates {
       long long engine = 0, number = 0;
       if (std::sscanf(name.c_str(), "%15s %lld %lld", text, &engine, &number) != 3 || way.name != std::string(text))
         continue;
-      auto plan = plan_of(device_, step, way, kCopying, number);
+      auto plan = plan_of(device_, step, way, {kCopying, true, number});
       if (*plan && plan->engine() == engine && plan->number() == number)
         return kernel_of(device_, step, way, std::move(plan));
     }

@@ -86,6 +86,14 @@ struct Operands {
   void* workspace;
 };
 
+/** Which of cuDNN's proposals can be taken. */
+struct Choice {
+  int64_t workspace;     // bytes, at most
+  bool fallback = true;  // those too that cuDNN keeps for want of better ones
+  int64_t from = 0;      // numbers below are passed over
+  auto operator<=>(const Choice&) const = default;
+};
+
 /** A plan ready to run, or why there is none. */
 class ConvPlan {
  public:
@@ -93,10 +101,11 @@ class ConvPlan {
    * fused: what follows the convolution is in the graph: + bias (f32) and max(0, ·), or an identity where nothing follows.
    * That is not only less work: the forms that cuDNN knows by heart (convolution alone, convolution + bias + ReLU) go
    * to engines that copy channel slices into workspace; these go to engines compiled at run time, which work in place.
-   * `most_workspace` is what tells them apart. cuDNN's proposals are numbered in its order of preference: the first
-   * from number `from` on that can be taken is.
+   * The workspace is what tells them apart. cuDNN's proposals are numbered in its order of preference, and the first
+   * that can be taken is. Gradients of weights have few results of long sums, more of them where the engine lets us cut
+   * the sums (slices_of): each proposal is two there, cut by us and as cuDNN made it.
    */
-  ConvPlan(const Target& target, const Convolution& convolution, bool fused, int64_t most_workspace, int64_t from = 0);
+  ConvPlan(const Target& target, const Convolution& convolution, bool fused, const Choice& choice);
 
   explicit operator bool() const { return plan_ != nullptr; }
   const std::string& reason() const { return reason_; }
@@ -107,7 +116,7 @@ class ConvPlan {
   void run(const Target& target, const Operands& operands) const;
 
  private:
-  bool try_engine(const Target& target, Descriptor& configuration, gn_precision precision, int64_t most_workspace);
+  bool try_engine(const Target& target, Descriptor configuration, gn_precision precision, int64_t most_workspace);
 
   std::unique_ptr<Descriptor> configuration_, plan_;  // it is not documented that a plan outlives its configuration
   std::vector<int64_t> ids_;                          // of the tensors that a run binds
@@ -122,10 +131,10 @@ class ConvPlans {
  public:
   /** As ConvPlan's constructor. */
   std::shared_ptr<const ConvPlan> get(const Target& target, const Convolution& convolution, bool fused,
-                                      int64_t most_workspace, int64_t from);
+                                      const Choice& choice);
 
  private:
-  using Key = std::tuple<Convolution, bool, int64_t, int64_t>;
+  using Key = std::tuple<Convolution, bool, Choice>;
   std::map<Key, std::weak_ptr<const ConvPlan>> plans_;
 };
 

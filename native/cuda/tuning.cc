@@ -9,7 +9,7 @@
 namespace googlenet::cuda {
 namespace {
 
-constexpr int kMost = 8;  // candidates of one step; each may take cuDNN a second to compile
+constexpr int kMost = 4;  // candidates of one way; each may take cuDNN a second to compile
 constexpr int kRuns = 5;  // timed
 // Of the magnitudes summed up: some hundred roundings to f32; of both factors to tf32; of the result to bf16.
 constexpr double kTolerance[] = {1e-5, 1.5e-3, 4e-3};

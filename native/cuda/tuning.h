@@ -17,7 +17,7 @@ struct Candidate {
 class TuningCandidates {
  public:
   virtual ~TuningCandidates() = default;
-  /** The most promising ones. */
+  /** The most promising ones, at most so many of a way. */
   virtual std::vector<Candidate> first(const gn_step& step, int most) const = 0;
   /** Null when there is none of that name any more. */
   virtual Kernel named(const gn_step& step, const std::string& name) const = 0;

@@ -116,6 +116,36 @@ void put(Descriptor& d, cudnnBackendAttributeName_t name, cudnnBackendAttributeT
   d.values[name] = {type, {bytes, bytes + sizeof value}, {}};
 }
 
+/** Fused gradients of weights can be cut into slices (CUDNN_KNOB_TYPE_SPLIT_K_SLC). */
+bool can_cut(const Descriptor& engine) {
+  const Descriptor& graph = *engine.children(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).at(0);
+  return computes_weights(graph) && graph.children(CUDNN_ATTR_OPERATIONGRAPH_OPS).size() > 1;
+}
+
+/** The engine's, and a part of each slice of sums. */
+int64_t workspace_of(const Descriptor& configuration) {
+  const Descriptor& engine = configuration.child(CUDNN_ATTR_ENGINECFG_ENGINE);
+  int64_t bytes = engine.one<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 0);
+  for (const auto& choice : configuration.children(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES)) {
+    const simulator::Array w = simulator::array_of(
+        simulator::operands_of(convolution_of(*engine.children(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).at(0))).w);
+    const int64_t slices = choice->one<int64_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, 1);
+    if (slices > 1) bytes += slices * extent(w) * int64_t(sizeof(float));
+  }
+  return bytes;
+}
+
+std::string problem_of_configuration(const Descriptor& configuration) {
+  for (const auto& choice : configuration.children(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES)) {
+    const int64_t slices = choice->one<int64_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, 0);
+    if (choice->one(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_KNOB_TYPE_SWIZZLE) != CUDNN_KNOB_TYPE_SPLIT_K_SLC ||
+        !can_cut(configuration.child(CUDNN_ATTR_ENGINECFG_ENGINE)))
+      return "the engine has no such knob";
+    if (slices < 1 || slices > 128) return "a knob is out of its range";
+  }
+  return "";
+}
+
 Engine engine_of(const Descriptor& d) {
   return {d.one<int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, -1),
           d.one(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_NUMERICAL_NOTE_TYPE_COUNT), false};
@@ -136,7 +166,6 @@ int64_t propose(const Descriptor& heuristics, int64_t most, cudnnBackendDescript
     engine->finalized = true;
     Descriptor& configuration = of(slots[i]);
     configuration.values[CUDNN_ATTR_ENGINECFG_ENGINE] = {CUDNN_TYPE_BACKEND_DESCRIPTOR, {}, {engine}};
-    put(configuration, CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE, CUDNN_TYPE_INT64, workspace_of(*graph, engines[i]));
     configuration.finalized = true;
   }
   return int64_t(engines.size());
@@ -213,7 +242,7 @@ EXPORTED cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t d)
 EXPORTED cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name,
                                                 cudnnBackendAttributeType_t type, int64_t count, const void* values) {
   static constexpr size_t kSizes[] = {
-      sizeof(void*), sizeof(cudnnDataType_t), sizeof(bool), 8, 4, sizeof(void*), 4, 4, 4, 4, sizeof(void*)};
+      sizeof(void*), sizeof(cudnnDataType_t), sizeof(bool), 8, 4, sizeof(void*), 4, 4, 4, 4, sizeof(void*), 4};
   if (of(d).finalized) return refuse("the descriptor is finalized");
   Descriptor::Value value{type, {}, {}};
   if (type == CUDNN_TYPE_BACKEND_DESCRIPTOR) {
@@ -240,8 +269,24 @@ EXPORTED cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t d, cudn
   } else if (name == CUDNN_ATTR_ENGINECFG_ENGINE) {
     of(*static_cast<cudnnBackendDescriptor_t*>(values)) = from.child(name);
     *count = 1;
+  } else if (name == CUDNN_ATTR_ENGINE_KNOB_INFO) {
+    *count = can_cut(from);
+    if (*count > most) return refuse("there is no room for a knob");
+    if (*count > 0) {
+      Descriptor& knob = of(*static_cast<cudnnBackendDescriptor_t*>(values));
+      put(knob, CUDNN_ATTR_KNOB_INFO_TYPE, CUDNN_TYPE_KNOB_TYPE, CUDNN_KNOB_TYPE_SPLIT_K_SLC);
+      knob.finalized = true;
+    }
+  } else if (name == CUDNN_ATTR_ENGINECFG_KNOB_CHOICES) {
+    const auto& choices = from.children(name);
+    for (int64_t i = 0; i < most && i < int64_t(choices.size()); i++)
+      of(static_cast<cudnnBackendDescriptor_t*>(values)[i]) = *choices[i];
+    *count = int64_t(choices.size());
+  } else if (name == CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE) {
+    *static_cast<int64_t*>(values) = workspace_of(from);
+    *count = 1;
   } else if (name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE) {
-    *static_cast<int64_t*>(values) = engine_descriptor(from).one<int64_t>(name, 0);
+    *static_cast<int64_t*>(values) = workspace_of(from.child(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG));
     *count = 1;
   } else if (from.has(name)) {
     const auto& bytes = from.values.at(name).bytes;
@@ -256,6 +301,8 @@ EXPORTED cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t d, cudn
 EXPORTED cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d) {
   if (const std::string problem = problem_of(of(d)); !problem.empty())
     return refuse(problem, CUDNN_STATUS_NOT_SUPPORTED);
+  if (of(d).type == CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)
+    if (const std::string problem = problem_of_configuration(of(d)); !problem.empty()) return refuse(problem);
   static std::atomic<int64_t> plans = 0;
   if (of(d).type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR && ++plans > number("SIMULATOR_PLANS") &&
       std::getenv("SIMULATOR_PLANS"))
@@ -273,7 +320,7 @@ EXPORTED cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDes
   std::map<int64_t, float> values;
   if (const std::string problem = bind_all(of(pack), operations, pointers, values); !problem.empty())
     return refuse(problem);
-  const int64_t bytes = engine.one<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 0);
+  const int64_t bytes = workspace_of(of(plan).child(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG));
   void* const workspace = of(pack).one<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, nullptr);
   if (bytes > 0 && !workspace) return refuse("the workspace is missing");
   const Engine described = engine_of(engine);
