@@ -127,7 +127,8 @@ class Conv {
   }
   void finish_weights(const gn_bindings& b) const {
     float* const w = b.gradients + step_.weights.offset;
-    if (weights_at_ >= 0) copy(device_, {w, 1, GN_F32}, {weights(b), 1, type_}, step_.weights.size, 1);
+    const int size = int(step_.weights.size);
+    if (weights_at_ >= 0) copy(device_, {w, size, GN_F32}, {weights(b), size, type_}, 1, size);
     if (step_.attributes.groups > 1)
       clear_off_blocks(device_, w, int64_t(step_.attributes.kernel_h) * step_.attributes.kernel_w, src_.span, dst_.c,
                        src_.c, step_.attributes.groups);
