@@ -175,10 +175,11 @@ class Conv {
   }
   void finish_weights(const gn_bindings& b) const {
     float* const w = b.gradients + step_.weights.offset;
+    const int size = int(step_.weights.size);
     if (folding_)
       unfold_weights(device_, *folding_, w, static_cast<const float*>(weights(b)), dst_.span, src_.span);
     else if (weights_at_ >= 0)
-      copy(device_, {w, 1, GN_F32}, {weights(b), 1, type_}, step_.weights.size, 1);
+      copy(device_, {w, size, GN_F32}, {weights(b), size, type_}, 1, size);
     if (step_.attributes.groups > 1)
       clear_off_blocks(device_, w, int64_t(step_.attributes.kernel_h) * step_.attributes.kernel_w, src_.span, dst_.c,
                        src_.c, step_.attributes.groups);

@@ -20,7 +20,7 @@ inline Pixels bind(const gn_tensor& t, const gn_bindings& b) {
   return {start + t.channel * gn_bytes_of(t.type), t.channels, t.type};
 }
 
-/** to = from, `span` channels of each pixel. */
+/** to = from, `span` channels of each pixel: whole blocks, here and below. */
 void copy(const gn_device& device, Pixels to, Pixels from, int64_t pixels, int span);
 
 /** dst = relu(from + bias): bias may be null; from may be dst. */

@@ -4,6 +4,7 @@
 
 #include "backend/guard.h"
 #include "cuda/device.h"
+#include "cuda/pack.h"
 
 namespace googlenet::cuda {
 
@@ -93,8 +94,7 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
   });
 }
 
-// 8 channels: 16 bytes of bf16, cuDNN's alignment, and twice that of f32.
-gn_geometry geometry(const gn_device* device) { return {GN_CHANNELS_LAST, 8, factors(*device)}; }
+gn_geometry geometry(const gn_device* device) { return {GN_CHANNELS_LAST, kBlock, factors(*device)}; }
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 gn_status give(gn_device* device, int64_t bytes, void** memory) {

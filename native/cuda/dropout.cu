@@ -8,28 +8,31 @@ namespace {
 
 template <class T>
 struct Dropout {
+  Packs<4> packs;
   View<T> from, to;
   uint64_t seed;
   int64_t first_sample;  // of the whole batch that several workers share
   uint32_t step;
   const gn_bindings* variable;  // null, or where these three are read
-  uint32_t stream, span, area;
+  uint32_t stream, area;
   uint32_t groups;  // of four logical channels a pixel
   float ratio;
   bool training, accumulate;
   GN_DEVICE void operator()(uint32_t i) const {
-    const uint32_t pixel = i / (span / 4), channel = i % (span / 4) * 4;
+    const auto [pixel, channel] = packs(i);
     const uint64_t first_pixel = uint64_t(variable ? variable->first_sample : first_sample) * area;
     const uint64_t group = (first_pixel + pixel) * groups + channel / 4;
     const Philox random(variable ? variable->seed : seed);
     const auto words = random(uint32_t(group), uint32_t(group >> 32), variable ? variable->step : step, stream);
     const float scale = training ? 1.0f / (1.0f - ratio) : 1.0f;
+    Floats<4> values = from.template load<4>(pixel, channel);
+    const Floats<4> before = accumulate ? to.template load<4>(pixel, channel) : Floats<4>{};
     for (int k = 0; k < 4; k++) {
       const bool kept = !training || Philox::uniform(words[k]) >= ratio;
-      const float value = kept ? from.at(pixel, channel + k) * scale : 0.0f;
-      T& dst = to.at(pixel, channel + k);
-      dst = accumulate ? dst + value : value;
+      const float value = kept ? values[k] * scale : 0.0f;
+      values[k] = accumulate ? before[k] + value : value;
     }
+    to.store(pixel, channel, values);
   }
 };
 
@@ -43,8 +46,8 @@ Kernel make_dropout(gn_device& device, const gn_step& step) {
       const gn_tensor& t = backward ? step.diff_src : step.dst;
       const View from = bind<T>(backward ? step.diff_dst : step.src, b);
       for_each(device, pixels(t) * t.span / 4,
-               Dropout<T>{from, bind<T>(t, b), b.seed, b.first_sample, b.step, b.variable,
-                          step.attributes.dropout_stream, uint32_t(t.span), uint32_t(t.h * t.w), uint32_t(t.c + 3) / 4,
+               Dropout<T>{Packs<4>(t.span), from, bind<T>(t, b), b.seed, b.first_sample, b.step, b.variable,
+                          step.attributes.dropout_stream, uint32_t(t.h * t.w), uint32_t(t.c + 3) / 4,
                           step.attributes.dropout_ratio, backward || step.training, bool(step.accumulate)});
     });
   });

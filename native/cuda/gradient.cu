@@ -6,12 +6,13 @@ namespace {
 
 template <class T>
 struct Combine {
+  static constexpr int N = kPack<T>;
+  Packs<N> packs;
   Gradient<T> gradient;
   View<T> other;  // null: nothing to add
-  uint32_t span;
   GN_DEVICE void operator()(uint32_t i) const {
-    const uint32_t pixel = i / span, channel = i % span;
-    gradient.put(pixel, channel, other.data ? other.at(pixel, channel) : 0.0f);
+    const auto [pixel, channel] = packs(i);
+    gradient.put(pixel, channel, other.data ? other.template load<N>(pixel, channel) : Floats<N>{});
   }
 };
 
@@ -21,10 +22,10 @@ Kernel make_gradient(gn_device& device, const gn_step& step) {
   return with_type(step.diff_src.type, [&](auto element) {
     using T = decltype(element);
     return own_kernel([&device, step](const gn_bindings& b) {
-      Combine<T> body{bind_gradient<T>(step, b), {}, uint32_t(step.diff_src.span)};
+      Combine<T> body{Packs<kPack<T>>(step.diff_src.span), bind_gradient<T>(step, b), {}};
       body.gradient.accumulate = true;
       if (step.op == GN_SUM) body.other = bind<T>(step.diff_dst, b);
-      for_each(device, pixels(step.diff_src) * step.diff_src.span, body);
+      for_each(device, packs<T>(step.diff_src), body);
     });
   });
 }

@@ -106,9 +106,14 @@ struct Colour {
     float bgr[3];
     photos.load(pixel, bgr);
     change_colours(colours, 0, colours.count, means[n], bgr);
-    for (uint32_t channel = 0; channel < span; channel++) {
-      const int from = channels[channel];
-      dst.at(pixel, channel) = from < 0 ? 0.0f : bgr[from] + colours.add[from];
+    constexpr int N = kPack<T>;
+    for (uint32_t channel = 0; channel < span; channel += N) {
+      Floats<N> values{};
+      for (int k = 0; k < N; k++) {
+        const int from = channels[channel + k];
+        for (int c = 0; c < 3; c++) values[k] = from == c ? bgr[c] + colours.add[c] : values[k];
+      }
+      dst.store(pixel, channel, values);
     }
   }
 };

@@ -2,8 +2,8 @@
 // data. nvcc makes kernels of it; compiled for the host (test/simulator) the same body runs in plain loops.
 #pragma once
 #include "core/status.h"
-#include "cuda/bfloat16.h"
 #include "cuda/device.h"
+#include "cuda/pack.h"
 
 #ifndef __CUDACC__
 namespace googlenet::cuda {
@@ -20,6 +20,18 @@ struct View {
   T* data = nullptr;
   int pitch = 0;  // elements from pixel to pixel
   GN_DEVICE T& at(uint32_t pixel, uint32_t channel) const { return data[size_t(pixel) * pitch + channel]; }
+  template <int N>
+  GN_DEVICE Pack<T, N>& pack(uint32_t pixel, uint32_t channel) const {
+    return pack_at<N>(&at(pixel, channel));
+  }
+  template <int N>
+  GN_DEVICE Floats<N> load(uint32_t pixel, uint32_t channel) const {
+    return cuda::load<N>(&at(pixel, channel));
+  }
+  template <int N>
+  GN_DEVICE void store(uint32_t pixel, uint32_t channel, const Floats<N>& values) const {
+    cuda::store(&at(pixel, channel), values);
+  }
 };
 
 /** Calls body with an element of the type; its value means nothing. */
@@ -35,9 +47,15 @@ template <class T>
 View<T> bind(const gn_tensor& t, const gn_bindings& b) {
   if (t.arena == GN_NONE) return {};
   if (t.type != kType<T>) throw Failure(Code::INTERNAL, "a kernel was made for another element type");
+  if (t.channel % kBlock || t.channels % kBlock || t.span % kBlock)
+    throw Failure(Code::INTERNAL, "a kernel was given a view of broken blocks");
   return {reinterpret_cast<T*>(static_cast<char*>(b.arenas[t.arena]) + t.offset) + t.channel, t.channels};
 }
 inline int64_t pixels(const gn_tensor& t) { return int64_t(t.n) * t.h * t.w; }
+template <class T>
+int64_t packs(const gn_tensor& t) {
+  return pixels(t) * t.span / kPack<T>;
+}
 
 /** How a computed gradient g joins diff_src: = or +=, then zeroed where the mask (when there is one) is <= 0. */
 template <class T>
@@ -48,6 +66,18 @@ struct Gradient {
     T& to = diff.at(pixel, channel);
     const float sum = accumulate ? to + g : g;
     to = mask.data && !(mask.at(pixel, channel) > 0) ? 0.0f : sum;
+  }
+  template <int N>
+  GN_DEVICE void put(uint32_t pixel, uint32_t channel, Floats<N> g) const {
+    if (accumulate) {
+      const Floats<N> before = diff.template load<N>(pixel, channel);
+      for (int i = 0; i < N; i++) g[i] = before[i] + g[i];
+    }
+    if (mask.data) {
+      const Floats<N> value = mask.template load<N>(pixel, channel);
+      for (int i = 0; i < N; i++) g[i] = value[i] > 0 ? g[i] : 0.0f;
+    }
+    diff.store(pixel, channel, g);
   }
 };
 template <class T>
@@ -73,11 +103,11 @@ __global__ void __launch_bounds__(kThreads) run_blocks(Body body) {
 }
 #endif
 
-/** body(i) for i in [0, count), in any order. Indices are 32 bits, which divide faster. */
+/** body(i) for i in [0, count), in any order; count < 2^31, for Divisor. */
 template <class Body>
 void for_each(const gn_device& device, int64_t count, const Body& body) {
-  if (count > int64_t(UINT32_MAX) - kThreads)
-    throw Failure(Code::UNSUPPORTED, "a tensor has " + std::to_string(count) + " elements; use a smaller batch");
+  if (count > INT32_MAX)
+    throw Failure(Code::UNSUPPORTED, "a kernel would have " + std::to_string(count) + " threads; use a smaller batch");
   if (count == 0) return;
 #ifdef __CUDACC__
   run_each<<<uint32_t((count + kThreads - 1) / kThreads), kThreads, 0, device.stream>>>(uint32_t(count), body);

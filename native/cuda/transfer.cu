@@ -21,21 +21,27 @@ std::vector<int32_t> logical(const gn_tensor& t, const int32_t* map) {
 
 template <class T>
 struct Import {
+  static constexpr int N = kPack<T>;
+  Packs<N> packs;
   View<T> dst;
   const int32_t* channels;
   const float* planes;   // (N, C, H, W), or
   const uint8_t* bytes;  // (N, H, W, RGB)
   float mean[3];         // B, G, R
-  uint32_t span, c, area;
+  uint32_t c;
+  Divisor area;
   GN_DEVICE void operator()(uint32_t i) const {
-    const uint32_t pixel = i / span, channel = i % span;
-    const int32_t from = channels[channel];
-    float value = 0;
-    if (from >= 0 && bytes)
-      value = float(bytes[size_t(pixel) * 3 + 2 - from]) - mean[from];
-    else if (from >= 0)
-      value = planes[(size_t(pixel / area) * c + from) * area + pixel % area];
-    dst.at(pixel, channel) = value;
+    const auto [pixel, channel] = packs(i);
+    const auto [n, place] = area(pixel);
+    Floats<N> values{};
+    for (int k = 0; k < N; k++) {
+      const int32_t from = channels[channel + k];
+      if (from >= 0 && bytes)
+        values[k] = float(bytes[size_t(pixel) * 3 + 2 - from]) - (from == 0 ? mean[0] : from == 1 ? mean[1] : mean[2]);
+      else if (from >= 0)
+        values[k] = planes[size_t(n * c + from) * area.divisor() + place];
+    }
+    dst.store(pixel, channel, values);
   }
 };
 
@@ -77,14 +83,15 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
   with_host(device, host, size, staging.tensor, [&](const char* tensor) {
     with_type(dst.type, [&](auto element) {
       using T = decltype(element);
-      Import<T> body{bind<T>(dst, b), staging.channels,       nullptr, nullptr, {}, uint32_t(dst.span),
-                     uint32_t(dst.c), uint32_t(dst.h * dst.w)};
+      Import<T> body{
+          Packs<kPack<T>>(dst.span),       bind<T>(dst, b), staging.channels, nullptr, nullptr, {}, uint32_t(dst.c),
+          Divisor(uint32_t(dst.h * dst.w))};
       if (bytes)
         body.bytes = reinterpret_cast<const uint8_t*>(tensor);
       else
         body.planes = reinterpret_cast<const float*>(tensor);
       for (int i = 0; i < 3 && mean; i++) body.mean[i] = mean[i];
-      for_each(device, pixels(dst) * dst.span, body);
+      for_each(device, packs<T>(dst), body);
     });
   });
 }

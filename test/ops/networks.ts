@@ -139,6 +139,19 @@ export const networkCases: Case[] = [
   ),
   module('lrn after a concat', lrnAfterConcat(32, 16), 3),
   module(
+    'lrn of a part between others',
+    [
+      input('x', 16, 5),
+      conv('a', 'x', 13, 3),
+      conv('b', 'x', 21, 3),
+      conv('c', 'x', 6, 3),
+      { op: 'concat', name: 'm', src: ['a', 'b', 'c'] },
+      { op: 'lrn', name: 'y', src: 'b', size: 5, alpha: 0.5, beta: 0.75 },
+      conv('q', 'm', 8, 3),
+    ],
+    3,
+  ),
+  module(
     'lrn and pool of one source',
     [
       input('x', 13, 9),
