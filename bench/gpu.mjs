@@ -28,6 +28,9 @@ const usage = `node bench/gpu.mjs [options]
   --rounds N          turns of each contender; default 7
   --seconds N         length of a turn; default 2
   --peers LIST        default all; none, or names separated by commas
+  --tune, --no-tune   ours times cuDNN's engines first, as PyTorch does (cudnn.benchmark); default on, but off with
+                      --quick and --simulated
+  --streams N         ours runs on so many streams, 1 to 8; default 1
   --quick             2 short rounds: does it work, not how fast it is
   --json              one JSON object on stdout
   --record FILE       writes that object to a file too
@@ -46,9 +49,9 @@ function fail(message) {
 function readOptions() {
   const text = { type: 'string' }
   const flag = { type: 'boolean', default: false }
-  const options = { only: text, precision: text, batch: text, rounds: text, seconds: text, record: text }
+  const options = { only: text, precision: text, batch: text, rounds: text, seconds: text, streams: text, record: text }
   Object.assign(options, { device: { ...text, default: 'cuda' }, peers: { ...text, default: 'all' } })
-  Object.assign(options, { quick: flag, json: flag, simulated: flag, help: flag })
+  Object.assign(options, { tune: flag, 'no-tune': flag, quick: flag, json: flag, simulated: flag, help: flag })
   try {
     return parseArgs({ options }).values
   } catch (error) {
@@ -81,6 +84,11 @@ const peers =
   options.peers === 'none' ? [] : chosen('peers', options.peers === 'all' ? undefined : options.peers, rivals)
 const rounds = positive('rounds', options.rounds, options.quick ? 2 : 7)
 const seconds = positive('seconds', options.seconds, options.quick ? 0.3 : 2)
+if (options.tune && options['no-tune']) fail('--tune: not together with --no-tune')
+const tune = options.tune || !(options['no-tune'] || options.quick || simulated)
+const streams = Number(options.streams ?? 1)
+if (!Number.isInteger(streams) || streams < 1 || streams > 8)
+  fail(`--streams: expected a whole number from 1 to 8, got '${options.streams}'`)
 const batches = { inference: [1, 8, 128], training: [32, 128], operations: [128] }
 const batchesOf = (work) =>
   options.batch ? options.batch.split(',').map((text) => positive('batch', text)) : simulated ? [2] : batches[work]
@@ -103,7 +111,12 @@ const folder = simulated ? join(peersFolder, 'prepared-simulated') : preparedFol
 const network = simulated ? SMALL : undefined
 const { weights, expected } = await prepare({ folder, network, onnx: false })
 const threads = machine().cores
-const env = { BENCH_DEVICE: device, BENCH_PREPARED: folder }
+const env = {
+  BENCH_DEVICE: device,
+  BENCH_PREPARED: folder,
+  BENCH_TUNE: tune ? '1' : '',
+  BENCH_STREAMS: String(streams),
+}
 const torch = peers.length > 0 ? findTorch() : {}
 const field = gpuContenders
   .filter(({ ours, name }) => ours || peers.includes(name))
@@ -123,11 +136,14 @@ const settings = {
   losses: works.includes('training') ? await trainingLosses(processor, threads, 'f32') : undefined,
 }
 
-const report = { machine: { ...machine(), gpu: description }, weights, rows: [], operations: [] }
+const report = { machine: { ...machine(), gpu: description }, weights, tune, streams, rows: [], operations: [] }
 if (simulated) Object.assign(report, { note: NOTE, simulated })
 if (!options.json) {
   print(`${description}; ${report.machine.cpu}, ${report.machine.date} UTC`)
   print('every run: a batch from the host to the device, a loss or probabilities back')
+  print(
+    `ours: ${tune ? 'tuned' : 'not tuned'}, ${streams} ${streams === 1 ? 'stream' : 'streams'}; training names the next batch with each step`,
+  )
 }
 for (const work of works.filter((name) => name !== 'operations')) {
   const entries = start(field, work, threads)
@@ -143,7 +159,7 @@ for (const work of works.filter((name) => name !== 'operations')) {
 }
 if (works.includes('operations')) {
   const card = simulated ? CARDS.H100 : cardOf(description)
-  const setting = { device, network, card, repeats: options.quick ? 1 : 5 }
+  const setting = { device, network, card, tune, repeats: options.quick ? 1 : 5 }
   for (const precision of precisions)
     for (const training of [false, true])
       for (const batch of batchesOf('operations')) {

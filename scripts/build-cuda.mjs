@@ -5,12 +5,14 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism, homedir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 /** What a release serves: Turing to Blackwell; the newest as PTX too, for what comes after. */
 const ALL = ['75', '80', '86', '89', '90', '100', '120']
+/** The engine's thread pool, which copies and compiles here too. */
+const SHARED = ['threads', 'cores'].map((name) => join('native', 'core', `${name}.cc`))
 const WHEELS = [
   ...['nvcc', 'crt', 'runtime', 'cccl', 'nvrtc'].map((name) => `nvidia-cuda-${name}==13.0.*`),
   'nvidia-nvvm==13.0.*',
@@ -119,22 +121,24 @@ async function build(options) {
   const flags = JSON.stringify([nvcc, host])
   const fresh = !existsSync(stamp) || readFileSync(stamp, 'utf8') !== flags || options.includes('--force')
   const header = newestHeader()
-  const sources = readdirSync(join(root, 'native', 'cuda')).filter((name) => /\.(cc|cu)$/.test(name))
-  const objects = sources.map((name) => join(folder, `${name}.o`))
-  const stale = sources.filter((name, i) => {
-    const object = join(root, objects[i])
+  const own = readdirSync(join(root, 'native', 'cuda')).filter((name) => /\.(cc|cu)$/.test(name))
+  const sources = [...own.map((name) => join('native', 'cuda', name)), ...SHARED]
+  const objectOf = (source) => join(folder, `${basename(source)}.o`)
+  const objects = sources.map(objectOf)
+  const stale = sources.filter((source) => {
+    const object = join(root, objectOf(source))
     const time = existsSync(object) ? statSync(object).mtimeMs : 0
-    return fresh || time < header || time < statSync(join(root, 'native', 'cuda', name)).mtimeMs
+    return fresh || time < header || time < statSync(join(root, source)).mtimeMs
   })
   rmSync(stamp, { force: true })
   console.log(`googlenet build:cuda: ${stale.length} of ${sources.length} files for sm_${list.join(', sm_')}`)
   const queue = [...stale]
   const worker = async () => {
-    for (let name = queue.pop(); name; name = queue.pop()) {
-      const files = ['-c', join('native', 'cuda', name), '-o', join(folder, `${name}.o`)]
-      const device = name.endsWith('.cu')
+    for (let source = queue.pop(); source; source = queue.pop()) {
+      const files = ['-c', source, '-o', objectOf(source)]
+      const device = source.endsWith('.cu')
       const code = await run(device ? join(toolkit, 'bin', 'nvcc') : compiler, [...(device ? nvcc : host), ...files])
-      if (code !== 0) stop(`native/cuda/${name} could not be compiled, see above`)
+      if (code !== 0) stop(`${source} could not be compiled, see above`)
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, worker))

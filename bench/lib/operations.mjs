@@ -8,9 +8,9 @@ import { median } from './statistics.mjs'
  * Kernels of a plan in order. Times are a host's, around each kernel alone, so that those of a few microseconds are
  * mostly launches. `limitMs` and `share` (of the limit reached) are null where roofline.mjs has no cost or no card.
  */
-export async function operations({ device, network, card, precision, batch, training, repeats }) {
+export async function operations({ device, network, card, precision, tune, batch, training, repeats }) {
   const layers = googlenet({ ...network, auxiliary: training })
-  const session = new (native().Session)({ layers, device, precision })
+  const session = new (native().Session)({ layers, device, precision, tune })
   try {
     await session.initialize(1)
     const described = new Map(session.describe().layers.map((layer) => [layer.name, layer]))

@@ -6,9 +6,10 @@
 
 /**
  * Vendor's peaks, dense: FLOP/s on f32 cores and on tensor cores, bytes/s. `device`: how the driver names the card.
- * H100: data sheet of the SXM5 card; A100: of the 80 GB SXM4 card.
+ * H200 and H100: data sheets of the SXM5 cards; A100: of the 80 GB SXM4 card.
  */
 export const CARDS = {
+  H200: { name: 'H200 SXM', device: /H200(?! NVL)/, f32: 67e12, tf32: 494e12, bf16: 989e12, bandwidth: 4.8e12 },
   H100: { name: 'H100 SXM', device: /H100.*(HBM3|SXM)/, f32: 67e12, tf32: 494e12, bf16: 989e12, bandwidth: 3.35e12 },
   A100: {
     name: 'A100 SXM 80 GB',

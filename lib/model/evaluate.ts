@@ -12,7 +12,7 @@ import { checkInteger, checkKnown, checkOneOf, invalid } from '../options.js'
 import { type Evaluation, Metrics } from '../train/metrics.js'
 import { type Crops, cropsOf } from './crops.js'
 import { PROBABILITIES } from './googlenet.js'
-import { decodeImage } from './images.js'
+import { decodeImage, largestPiece } from './images.js'
 import type { GoogLeNet } from './model.js'
 
 export interface EvaluateOptions {
@@ -51,10 +51,12 @@ export async function evaluate(
     throw invalid('data', `${classes} classes, as the model has`, `${data.classes.length} in ${data.dir}`)
   }
   const metrics = new Metrics(classes)
-  const render = renderingFor(models.map(({ device }) => device))
+  const devices = models.map(({ device }) => device)
+  const render = renderingFor(devices)
+  const batchSize = Math.min(...devices.map(largestPiece))
   const views =
     crops === 1
-      ? centreCrops(data, network.inputSize, render, options)
+      ? centreCrops(data, network.inputSize, batchSize, render, options)
       : manyCrops(data, crops, network.inputSize, options)
   for await (const { images, labels, skipped } of views) {
     const probabilities = await averaged(models, images, labels.length, signal)
@@ -77,6 +79,7 @@ interface Views {
 async function* centreCrops(
   data: ImageFolder,
   size: number,
+  batchSize: number,
   render: Rendering,
   options: EvaluateOptions,
 ): AsyncGenerator<Views> {
@@ -84,7 +87,7 @@ async function* centreCrops(
   const mode = checkOneOf('resize', options.resize ?? 'warp', ['warp', 'short', 'none'])
   const policy = policies.evaluate({ size, mode })
   checkInteger('threads', threads)
-  await using loader = new Loader(data, { batchSize: 8, policy, render, threads, strict, shuffle: false, signal })
+  await using loader = new Loader(data, { batchSize, policy, render, threads, strict, shuffle: false, signal })
   for await (const { images, labels, skipped, release } of loader) {
     yield { images, labels: [...labels], skipped: skipped.length }
     release()

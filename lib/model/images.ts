@@ -7,7 +7,7 @@ import { policies } from '../data/augment.js'
 import { decodeWithSharp } from '../data/chunk.js'
 import { Photos } from '../data/rendering.js'
 import { fromNative, GoogLeNetError } from '../errors.js'
-import { type DecodedImage, type NativeInput, native } from '../native.js'
+import { type ComputeDevice, type DecodedImage, type NativeInput, native } from '../native.js'
 import { invalid } from '../options.js'
 
 /** RGB bytes, (H,W,3). */
@@ -141,10 +141,19 @@ export async function prepare(
   return values
 }
 
-/** Cuts a count into pieces of 8 and then powers of two, so that few plans exist and memory stays bounded. */
-export function* microBatches(count: number): Generator<{ start: number; count: number }> {
-  for (let start = 0, size = 8; start < count; ) {
-    while (size > count - start) size /= 2
+/**
+ * Images that are classified at once: few sizes, since each has a plan, and the largest bounds memory. A GPU needs many
+ * at a time to be busy, and hundreds of megabytes for them.
+ */
+const PIECES = { cpu: [8, 4, 2, 1], gpu: [128, 32, 8, 4, 2, 1] }
+const piecesOf = (device: ComputeDevice) => PIECES[device === 'cpu' ? 'cpu' : 'gpu']
+
+export const largestPiece = (device: ComputeDevice) => piecesOf(device)[0]!
+
+/** Cuts a count into pieces, the largest first. */
+export function* pieces(count: number, device: ComputeDevice): Generator<{ start: number; count: number }> {
+  for (let start = 0; start < count; ) {
+    const size = piecesOf(device).find((size) => size <= count - start)!
     yield { start, count: size }
     start += size
   }

@@ -37,8 +37,8 @@ import {
   type ImageInput,
   type ImageTensor,
   isTensor,
-  microBatches,
   partOf,
+  pieces,
   prepare,
   toInput,
   toLabels,
@@ -220,7 +220,7 @@ export class GoogLeNet {
     const list = isTensor(images) ? [] : Array.isArray(images) ? images : [images]
     const total = tensor?.shape[0] ?? list.length
     const values = new Float32Array(total * c * h * w)
-    for (const { start, count } of microBatches(total)) {
+    for (const { start, count } of pieces(total, this.device)) {
       const data = tensor
         ? partOf(tensor, start, count)
         : toInput(await prepare(list.slice(start, start + count), size, resize), size)

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GN_BACKEND_VERSION 4
+#define GN_BACKEND_VERSION 5
 
 extern "C" {
 
@@ -258,7 +258,8 @@ typedef struct gn_backend {
   gn_status (*pull)(gn_device* device, void* to, const gn_device* other, const void* from, int64_t bytes);
   /** Waits until everything asked for is done, and reports what went wrong with it. */
   gn_status (*finish)(gn_device* device);
-  gn_status (*prepare)(gn_device* device, const gn_step* step, gn_kernel** kernel);
+  /** A kernel of each of `count` steps; none when one of them fails, whose reason is given. */
+  gn_status (*prepare)(gn_device* device, const gn_step* const* steps, int64_t count, gn_kernel** kernels);
   void (*destroy)(gn_device* device, gn_kernel* kernel);
   void (*inspect)(const gn_kernel* kernel, gn_kernel_info* info);
   gn_status (*run)(gn_device* device, gn_kernel* kernel, const gn_bindings* bindings);

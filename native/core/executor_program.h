@@ -21,23 +21,21 @@ struct Executor::Program {
         passes{schedule(plan.forward, lanes), schedule(plan.backward, lanes)},
         backend_(backend),
         device_(device) {
-    try {
-      for (const auto* steps : {&plan.forward, &plan.backward}) {
-        for (const gn_step& step : *steps) {
-          gn_kernel* kernel = nullptr;
-          check(backend.prepare(device, &step, &kernel));
-          kernels.push_back(kernel);
-          gn_kernel_info info{};
-          backend.inspect(kernel, &info);
-          lane_scratch = std::max(lane_scratch, (info.scratch_bytes + kAlignment - 1) / kAlignment * kAlignment);
-        }
-      }
-    } catch (...) {
-      destroy();
-      throw;
+    std::vector<const gn_step*> steps;
+    for (const auto* pass : {&plan.forward, &plan.backward})
+      for (const gn_step& step : *pass) steps.push_back(&step);
+    std::vector<gn_kernel*> made(steps.size());
+    check(backend.prepare(device, steps.data(), int64_t(steps.size()), made.data()));
+    kernels = std::move(made);
+    for (const gn_kernel* kernel : kernels) {
+      gn_kernel_info info{};
+      backend.inspect(kernel, &info);
+      lane_scratch = std::max(lane_scratch, (info.scratch_bytes + kAlignment - 1) / kAlignment * kAlignment);
     }
   }
-  ~Program() { destroy(); }
+  ~Program() {
+    for (gn_kernel* kernel : kernels) backend_.destroy(device_, kernel);
+  }
 
   const gn_step& step(size_t i) const {
     return i < plan.forward.size() ? plan.forward[i] : plan.backward[i - plan.forward.size()];
@@ -53,9 +51,6 @@ struct Executor::Program {
   Recording forward, gradients, update;  // what was recorded of it
 
  private:
-  void destroy() {
-    for (gn_kernel* kernel : kernels) backend_.destroy(device_, kernel);
-  }
   const gn_backend& backend_;
   gn_device* device_;
 };

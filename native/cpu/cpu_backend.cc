@@ -88,15 +88,20 @@ Kernel make(gn_device& device, const gn_step& step) {
   }
 }
 
-gn_status prepare(gn_device* device, const gn_step* step, gn_kernel** kernel) {
+gn_status prepare(gn_device* device, const gn_step* const* steps, int64_t count, gn_kernel** kernels) {
   return safely([&] {
     // oneDNN divides the work when a primitive is made, for as many threads as it is told here.
     dnnl_threadpool_interop_set_max_concurrency(device->pool->threads());
-    try {
-      *kernel = make(*device, *step).release();
-    } catch (const dnnl::error& error) {
-      throw Failure(Code::UNSUPPORTED, std::string("oneDNN cannot run layer '") + step->name + "': " + error.what());
+    std::vector<Kernel> made;
+    for (int64_t i = 0; i < count; i++) {
+      try {
+        made.push_back(make(*device, *steps[i]));
+      } catch (const dnnl::error& error) {
+        throw Failure(Code::UNSUPPORTED,
+                      std::string("oneDNN cannot run layer '") + steps[i]->name + "': " + error.what());
+      }
     }
+    for (int64_t i = 0; i < count; i++) kernels[i] = made[size_t(i)].release();
   });
 }
 void destroy(gn_device*, gn_kernel* kernel) { delete kernel; }

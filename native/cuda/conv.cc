@@ -111,12 +111,66 @@ Convolution convolution_of(const gn_step& step, const Way& way, gn_precision pre
   return c;
 }
 
-using Plan = std::shared_ptr<const ConvPlan>;
+struct Planned {
+  Way way;
+  Plan plan;
+};
 
-Plan plan_of(gn_device& device, const gn_step& step, const Way& way, const Choice& choice) {
-  const Convolution convolution = convolution_of(step, way, device.precision, factors(device));
-  return device.plans.get(*device.target, convolution, way.graph, choice);
-}
+/** Asks for plans of a step, for a target. */
+class Planner {
+ public:
+  Planner(gn_device& device, const Target& target, const gn_step& step)
+      : device_(device), target_(target), step_(step) {}
+
+  /** Attempt by attempt up to the first that cuDNN has an engine for: the last of the list, unless there is none. */
+  std::vector<Planned> until_one_fits() const {
+    std::vector<Planned> list;
+    for (const auto& [way, choice] : attempts_of(device_, step_)) {
+      list.push_back({way, plan(way, choice)});
+      if (*list.back().plan) break;
+    }
+    return list;
+  }
+
+  /** Of all ways; where cuDNN has no more engines for one, that is told by a last plan that cannot run. */
+  std::vector<Planned> candidates() const {
+    std::vector<Planned> list;
+    for (const Way& way : ways_of(device_, step_)) {
+      if (way.packed && !is_slice(source(step_)) && !is_slice(output(step_))) continue;  // nothing to pack
+      if (!way.graph && rounds_weights(device_, step_)) continue;                        // the last resort
+      int64_t from = 0;
+      for (int found = 0; found < kMostCandidates; found++) {
+        list.push_back({way, plan(way, {kCopying, true, from})});
+        if (!*list.back().plan) break;
+        from = list.back().plan->number() + 1;
+      }
+    }
+    return list;
+  }
+
+  /** A candidate by its name, "WAY ENGINE NUMBER". */
+  std::optional<Planned> named(const std::string& name) const {
+    for (const Way& way : ways_of(device_, step_)) {
+      char text[16] = "";
+      long long engine = 0, number = 0;
+      if (std::sscanf(name.c_str(), "%15s %lld %lld", text, &engine, &number) != 3 || way.name != std::string(text))
+        continue;
+      Plan found = plan(way, {kCopying, true, number});
+      if (*found && found->engine() == engine && found->number() == number) return Planned{way, std::move(found)};
+    }
+    return std::nullopt;
+  }
+
+ private:
+  Plan plan(const Way& way, const Choice& choice) const {
+    const Convolution convolution = convolution_of(step_, way, device_.precision, factors(device_));
+    return device_.plans.get(target_, convolution, way.graph, choice);
+  }
+
+  gn_device& device_;
+  const Target& target_;
+  const gn_step& step_;
+};
 
 /** A convolution ready to run: the plan, and the passes around it. */
 class Conv {
@@ -199,8 +253,8 @@ class Conv {
   int64_t src_at_ = -1, dst_at_ = -1, weights_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
 };
 
-Kernel kernel_of(gn_device& device, const gn_step& step, const Way& way, Plan plan) {
-  const auto conv = std::make_shared<const Conv>(device, step, way, std::move(plan));
+Kernel kernel_of(gn_device& device, const gn_step& step, const Planned& planned) {
+  const auto conv = std::make_shared<const Conv>(device, step, planned.way, planned.plan);
   Kernel kernel = own_kernel([conv](const gn_bindings& b) { conv->run(b); });
   kernel->implementation = conv->implementation();
   kernel->scratch_bytes = conv->scratch_bytes();
@@ -208,51 +262,31 @@ Kernel kernel_of(gn_device& device, const gn_step& step, const Way& way, Plan pl
 }
 
 Kernel first_that_fits(gn_device& device, const gn_step& step) {
-  std::string reason;
-  for (const auto& [way, choice] : attempts_of(device, step)) {
-    auto plan = plan_of(device, step, way, choice);
-    if (*plan) return kernel_of(device, step, way, std::move(plan));
-    reason = plan->reason();
-  }
-  throw Failure(Code::UNSUPPORTED,
-                std::string("cuDNN ") + cudnn().version + " cannot run layer '" + step.name + "': " + reason);
+  const std::vector<Planned> tried = Planner(device, *device.target, step).until_one_fits();
+  if (*tried.back().plan) return kernel_of(device, step, tried.back());
+  throw Failure(Code::UNSUPPORTED, std::string("cuDNN ") + cudnn().version + " cannot run layer '" + step.name +
+                                       "': " + tried.back().plan->reason());
 }
 
-/** All ways and engines by name, "WAY ENGINE NUMBER". */
 class Candidates : public TuningCandidates {
  public:
   explicit Candidates(gn_device& device) : device_(device) {}
 
-  std::vector<Candidate> first(const gn_step& step, int most) const override {
+  std::vector<Candidate> first(const gn_step& step) const override {
     std::vector<Candidate> list;
-    for (const Way& way : ways_of(device_, step)) {
-      if (way.packed && !is_slice(source(step)) && !is_slice(output(step))) continue;  // nothing to pack
-      if (!way.graph && rounds_weights(device_, step)) continue;                       // the last resort
-      int64_t from = 0;
-      for (int i = 0; i < most; i++) {
-        auto plan = plan_of(device_, step, way, {kCopying, true, from});
-        if (!*plan) break;
-        from = plan->number() + 1;
-        char name[64];
-        std::snprintf(name, sizeof name, "%s %lld %lld", way.name, static_cast<long long>(plan->engine()),
-                      static_cast<long long>(plan->number()));
-        list.push_back({name, kernel_of(device_, step, way, std::move(plan))});
-      }
+    for (const Planned& planned : Planner(device_, *device_.target, step).candidates()) {
+      if (!*planned.plan) continue;
+      char name[64];
+      std::snprintf(name, sizeof name, "%s %lld %lld", planned.way.name, static_cast<long long>(planned.plan->engine()),
+                    static_cast<long long>(planned.plan->number()));
+      list.push_back({name, kernel_of(device_, step, planned)});
     }
     return list;
   }
 
   Kernel named(const gn_step& step, const std::string& name) const override {
-    for (const Way& way : ways_of(device_, step)) {
-      char text[16] = "";
-      long long engine = 0, number = 0;
-      if (std::sscanf(name.c_str(), "%15s %lld %lld", text, &engine, &number) != 3 || way.name != std::string(text))
-        continue;
-      auto plan = plan_of(device_, step, way, {kCopying, true, number});
-      if (*plan && plan->engine() == engine && plan->number() == number)
-        return kernel_of(device_, step, way, std::move(plan));
-    }
-    return nullptr;
+    const auto planned = Planner(device_, *device_.target, step).named(name);
+    return planned ? kernel_of(device_, step, *planned) : nullptr;
   }
 
  private:
@@ -267,6 +301,24 @@ Kernel make_conv(gn_device& device, const gn_step& step) {
   if (device.tune)
     if (Kernel kernel = tuned(device, step, Candidates(device))) return kernel;
   return first_that_fits(device, step);
+}
+
+Convolution first_convolution(const gn_device& device, const gn_step& step) {
+  return convolution_of(step, ways_of(device, step).front(), device.precision, factors(device));
+}
+
+std::vector<Plan> plans_of_conv(gn_device& device, const Target& target, const gn_step& step) {
+  const Planner planner(device, target, step);
+  std::vector<Planned> planned;
+  if (!device.tune || step.attributes.groups > 1)
+    planned = planner.until_one_fits();
+  else if (const auto name = remembered(device, step); !name)
+    planned = planner.candidates();
+  else if (auto found = planner.named(*name))
+    planned.push_back(std::move(*found));
+  std::vector<Plan> plans;
+  for (Planned& one : planned) plans.push_back(std::move(one.plan));
+  return plans;
 }
 
 }  // namespace googlenet::cuda

@@ -57,6 +57,7 @@ void close(gn_device* device) {
   if (cudaSetDevice(device->index) == cudaSuccess && device->lanes) {
     device->lanes->finish();
     device->target.reset();
+    device->planners.clear();
     device->pinned.reset();
     device->feed.reset();
     device->lanes.reset();
@@ -106,21 +107,6 @@ gn_status give(gn_device* device, int64_t bytes, void** memory) {
 }
 void release(gn_device* device, void* memory) {
   if (cudaSetDevice(device->index) == cudaSuccess) cudaFree(memory);
-}
-
-Kernel make(gn_device& device, const gn_step& step) {
-  switch (step.op) {
-    case GN_CONV:
-    case GN_LINEAR: return make_conv(device, step);
-    case GN_POOL: return make_pool(device, step);
-    case GN_LRN: return make_lrn(device, step);
-    case GN_DROPOUT: return make_dropout(device, step);
-    case GN_SOFTMAX:
-    case GN_LOSS: return make_softmax(device, step);
-    case GN_MASK:
-    case GN_SUM: return make_gradient(device, step);
-    default: throw Failure(Code::INTERNAL, std::string("no CUDA kernel for step '") + step.name + "'");
-  }
 }
 
 const gn_recorder kRecorder{
@@ -176,8 +162,10 @@ const gn_backend kBackend{
     [](gn_device* device) {
       return on(device, [&] { check(cudaStreamSynchronize(device->stream), "waiting for the device"); });
     },
-    [](gn_device* device, const gn_step* step, gn_kernel** kernel) {
-      return on(device, [&] { *kernel = make(*device, *step).release(); });
+    [](gn_device* device, const gn_step* const* steps, int64_t count, gn_kernel** kernels) {
+      return on(device, [&] {
+        for (Kernel& kernel : make_kernels(*device, steps, count)) *kernels++ = kernel.release();
+      });
     },
     [](gn_device*, gn_kernel* kernel) { delete kernel; },
     [](const gn_kernel* kernel, gn_kernel_info* info) {

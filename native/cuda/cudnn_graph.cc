@@ -329,9 +329,25 @@ void ConvPlan::run(const Target& target, const Operands& operands) const {
 std::shared_ptr<const ConvPlan> ConvPlans::get(const Target& target, const Convolution& convolution, bool fused,
                                                const Choice& choice) {
   const Key key{convolution, fused, choice};
+  std::unique_lock lock(mutex_);
+  made_.wait(lock, [&] { return !making_.contains(key); });
   if (const auto found = plans_.find(key); found != plans_.end())
     if (auto plan = found->second.lock()) return plan;
-  auto plan = std::make_shared<const ConvPlan>(target, convolution, fused, choice);
+  making_.insert(key);
+  lock.unlock();
+  const auto done = [&] {
+    lock.lock();
+    making_.erase(key);
+    made_.notify_all();
+  };
+  std::shared_ptr<const ConvPlan> plan;
+  try {
+    plan = std::make_shared<const ConvPlan>(target, convolution, fused, choice);
+  } catch (...) {
+    done();
+    throw;
+  }
+  done();
   std::erase_if(plans_, [](const auto& entry) { return entry.second.expired(); });
   plans_[key] = plan;
   return plan;

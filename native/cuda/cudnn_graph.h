@@ -5,8 +5,11 @@
 
 #include <array>
 #include <compare>
+#include <condition_variable>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -44,7 +47,8 @@ class Descriptor {
   cudnnBackendDescriptor_t raw_ = nullptr;
 };
 
-/** For whom plans are made: a handle on a real device. The tests put the properties of an absent one in its place. */
+/** For whom plans are made: a handle on a real device, for one thread at a time. The tests put the properties of an
+ *  absent one in its place. */
 class Target {
  public:
   explicit Target(cudaStream_t stream);
@@ -126,7 +130,8 @@ class ConvPlan {
 };
 
 /** The plans in use on a device. The same convolution has one, which cuDNN may take a second to compile: inference runs
- *  on the forward plans of training, and both auxiliary heads on the same ones. */
+ *  on the forward plans of training, and both auxiliary heads on the same ones. Several threads may ask, each with a
+ *  target of its own: who asks for what another one is making waits for that. */
 class ConvPlans {
  public:
   /** As ConvPlan's constructor. */
@@ -135,6 +140,9 @@ class ConvPlans {
 
  private:
   using Key = std::tuple<Convolution, bool, Choice>;
+  std::mutex mutex_;
+  std::condition_variable made_;
+  std::set<Key> making_;
   std::map<Key, std::weak_ptr<const ConvPlan>> plans_;
 };
 

@@ -23,6 +23,8 @@ struct gn_device {
   std::unique_ptr<googlenet::cuda::Lanes> lanes;
   cudaStream_t stream = nullptr;  // of lane 0, but between fork and join of the one that was chosen
   std::unique_ptr<googlenet::cuda::Target> target;
+  // Of the threads that plan ahead. It is not documented that a plan outlives the handle that it was made for.
+  std::vector<std::unique_ptr<googlenet::cuda::Target>> planners;
   googlenet::cuda::ConvPlans plans;
   std::unique_ptr<googlenet::cuda::Pinned> pinned;
   std::unique_ptr<googlenet::cuda::Feed> feed;  // null until something was staged
@@ -69,6 +71,14 @@ Kernel make_lrn(gn_device& device, const gn_step& step);
 Kernel make_dropout(gn_device& device, const gn_step& step);
 Kernel make_softmax(gn_device& device, const gn_step& step);   // SOFTMAX and LOSS
 Kernel make_gradient(gn_device& device, const gn_step& step);  // MASK and SUM
+
+using Plan = std::shared_ptr<const ConvPlan>;
+/** What make_conv() will ask for of this step, made for a target of the calling thread's. */
+std::vector<Plan> plans_of_conv(gn_device& device, const Target& target, const gn_step& step);
+/** Steps in which this is the same ask for the same. */
+Convolution first_convolution(const gn_device& device, const gn_step& step);
+
+std::vector<Kernel> make_kernels(gn_device& device, const gn_step* const* steps, int64_t count);  // kernels.cc
 
 void pull(gn_device& device, void* to, const gn_device& other, const void* from, int64_t bytes);  // peers.cc
 void convert(gn_device& device, void* to, const float* from, int64_t count);                      // convert.cu

@@ -9,7 +9,6 @@
 namespace googlenet::cuda {
 namespace {
 
-constexpr int kMost = 4;  // candidates of one way; each may take cuDNN a second to compile
 constexpr int kRuns = 5;  // timed
 // Of the magnitudes summed up: some hundred roundings to f32; of both factors to tf32; of the result to bf16.
 constexpr double kTolerance[] = {1e-5, 1.5e-3, 4e-3};
@@ -90,7 +89,7 @@ Found try_all(gn_device& device, const gn_step& step, const TuningCandidates& ca
   Found best;
   Trial trial(device, step);
   Stopwatch watch(device.stream);
-  for (const Candidate& candidate : candidates.first(trial.step, kMost)) {
+  for (const Candidate& candidate : candidates.first(trial.step)) {
     trial.make_room(candidate.kernel->scratch_bytes);
     trial.reset();
     candidate.kernel->run(trial.bindings);
@@ -129,6 +128,13 @@ std::string key_of(const gn_device& device, const gn_step& step) {
 std::string name_in(const std::string& value) { return value.substr(0, value.find(',')); }
 
 }  // namespace
+
+std::optional<std::string> remembered(const gn_device& device, const gn_step& step) {
+  TuningCache& cache = TuningCache::instance();
+  const std::lock_guard lock(cache.mutex());
+  const std::optional<std::string> value = cache.find(key_of(device, step));
+  return value ? std::optional(name_in(*value)) : std::nullopt;
+}
 
 Kernel tuned(gn_device& device, const gn_step& step, const TuningCandidates& candidates) {
   if (step.attributes.groups > 1) return nullptr;

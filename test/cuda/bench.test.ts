@@ -1,6 +1,6 @@
 /** The bench for GPUs without one: what it refuses, and its tables on the simulated device, which say what they are. */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -11,8 +11,8 @@ import { useFolder } from '../train/pictures.js'
 const NOTE = 'simulated, not a GPU figure'
 const BENCH = fileURLToPath(new URL('../../bench/gpu.mjs', import.meta.url))
 
-function bench(args: string[], simulation: Simulation = {}) {
-  const env = { ...process.env, ...simulated(simulation).env }
+function bench(args: string[], simulation: Simulation = {}, more: Record<string, string> = {}) {
+  const env = { ...process.env, ...simulated(simulation).env, ...more }
   const { stdout, stderr, status } = spawnSync(process.execPath, [BENCH, ...args], { env, encoding: 'utf8' })
   return { stdout: stdout.trim(), stderr: stderr.trim(), status }
 }
@@ -52,6 +52,8 @@ describe.skipIf(nativeAbsent)(`bench:gpu${nativeSkipReason}`, () => {
     ['an unknown peer', ['--peers', 'caffe'], /--peers: expected torch, .*, got 'caffe'/],
     ['an unknown work', ['--only', 'sleep'], /--only: expected inference, training, operations/],
     ['no rounds', ['--rounds', '0'], /--rounds: expected a positive number, got '0'/],
+    ['half a stream', ['--simulated', '--streams', '0.5'], /--streams: expected a whole number from 1 to 8, got '0.5'/],
+    ['tuning and none', ['--tune', '--no-tune'], /--tune: not together with --no-tune/],
     ['an unknown option', ['--fast'], /Unknown option '--fast'/],
   ])('%s is refused', (_what, args, words) => {
     const { stdout, stderr, status } = bench(args)
@@ -75,9 +77,37 @@ describe.skipIf(nativeAbsent)(`bench:gpu${nativeSkipReason}`, () => {
       /inference, batch 2, f32$/,
       /training, batch 2, f32$/,
       / googlenet +[\d.]+ /,
+      /\| ours: not tuned, 1 stream; training names the next batch with each step$/,
       /limit: H100 SXM/,
     ])
       expect(stdout).toMatch(new RegExp(words.source, 'm'))
+  })
+
+  test('tuned, on two streams', () => {
+    const cache = join(folder.path, 'cache')
+    const args = [...QUICK, '--tune', '--streams', '2']
+    const { stdout, stderr, status } = bench(args, {}, { GOOGLENET_CACHE: cache })
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
+    expect(stdout).toMatch(/\| ours: tuned, 2 streams; /)
+    expect(stdout).toMatch(/ conv1\/7x7_s2 +forward .*, (timed|remembered), [\d.]+ ms$/m)
+    // Those of inference and training at batch 2; of the losses' check, batch 4, none.
+    const keys = Object.keys(JSON.parse(readFileSync(join(cache, 'cuda-tuning.json'), 'utf8')) as object)
+    expect(new Set(keys.map((key) => / (\d+)x\d+x\d+x\d+\/\d+ to /.exec(key)?.[1]))).toEqual(new Set(['2']))
+  })
+
+  test('cards are known by the names that drivers give them', async () => {
+    const { cardOf } = (await import(fileURLToPath(new URL('../../bench/lib/roofline.mjs', import.meta.url)))) as {
+      cardOf: (device: string) => { name: string } | undefined
+    }
+    const names = [
+      'NVIDIA H200',
+      'NVIDIA H100 80GB HBM3',
+      'NVIDIA A100-SXM4-80GB',
+      'NVIDIA H200 NVL',
+      'NVIDIA H100 PCIe',
+    ]
+    const cards = names.map((name) => cardOf(`cuda:0, ${name}, compute capability 9.0`)?.name)
+    expect(cards).toEqual(['H200 SXM', 'H100 SXM', 'A100 SXM 80 GB', undefined, undefined])
   })
 
   test('one object, with a limit for all that moves data', () => {
@@ -85,7 +115,7 @@ describe.skipIf(nativeAbsent)(`bench:gpu${nativeSkipReason}`, () => {
     expect(status).toBe(0)
     expect(stdout.split('\n')).toHaveLength(1)
     const report: Report = JSON.parse(stdout)
-    expect([report.note, report.simulated]).toEqual([NOTE, true])
+    expect(report).toMatchObject({ note: NOTE, simulated: true, tune: false, streams: 1 })
     const shapes = report.rows.map(({ work, precision, batch }) => [work, precision, batch])
     expect(shapes).toEqual(
       ['inference', 'training'].flatMap((work) => ['f32', 'tf32'].map((precision) => [work, precision, 2])),

@@ -1,7 +1,7 @@
 /** Batches brought to the simulated device while the step before computes: the bits of batches that are not. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
-import { buildSimulator, type Simulation } from '../simulator/simulator.js'
+import { buildSimulator, type Simulation, wrongCopies } from '../simulator/simulator.js'
 import { drawPictures, useFolder } from '../train/pictures.js'
 import { DONE, HELPERS, inChild, on, PACKAGE } from './child.js'
 
@@ -19,6 +19,8 @@ const TRAIN = `
 describe.skipIf(nativeAbsent)(`the next batch on simulated CUDA${nativeSkipReason}`, () => {
   const folder = useFolder()
   beforeAll(buildSimulator, 600_000)
+  test('bytes of every length, by one thread and by several', () => expect(wrongCopies()).toBe(''))
+
   const run = (script: string, simulation: Simulation = {}) => inChild(HELPERS + TRAIN + script, on(simulation))
 
   const both = (options: string, batches: string, announce: string) => `
@@ -129,6 +131,21 @@ describe.skipIf(nativeAbsent)(`the next batch on simulated CUDA${nativeSkipReaso
         await model.dispose()
       }`
     expectEqual(run(script))
+  })
+
+  test('features of more images than are computed at once', () => {
+    const script = `
+      const model = await GoogLeNet.create({ ...small, auxiliary: false })
+      const { images } = noise(171, 1)
+      const all = await model.features(images, 'prob')
+      const one = 3 * 48 * 48
+      let largest = 0
+      for (const i of [0, 127, 128, 159, 160, 170]) {
+        const { data } = await model.features(images.subarray(i * one, (i + 1) * one), 'prob')
+        data.forEach((p, k) => void (largest = Math.max(largest, Math.abs(p - all.data[i * 3 + k]))))
+      }
+      console.log(all.shape.join(' '), largest < 1e-6)`
+    expect(run(script)).toEqual({ ...DONE, output: '171 3 1 1 true' })
   })
 
   test('what is not a batch is refused before anything happens', () => {

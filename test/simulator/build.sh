@@ -27,7 +27,8 @@ link() { # library, options: of $objects, replaced as a whole, since a test may 
     mv "$1.new" "$1"
   fi
 }
-for file in native/cuda/*.cc native/cuda/*.cu test/simulator/runtime.cc test/simulator/streams.cc test/simulator/capture.cc; do
+for file in native/cuda/*.cc native/cuda/*.cu native/core/threads.cc native/core/cores.cc test/simulator/runtime.cc \
+  test/simulator/streams.cc test/simulator/capture.cc; do
   compile "$file" ""
 done
 link "$out/build/Release/googlenet_cuda.so"
@@ -36,6 +37,14 @@ objects= stale=
 for name in runtime streams capture refusals; do compile "test/simulator/$name.cc" ""; done
 if [ ! -e "$out/refusals" ] || [ -n "$(find $objects -newer "$out/refusals")" ]; then
   $cxx $objects ${SANITIZE:+-fsanitize=$SANITIZE} -pthread -o "$out/refusals"
+fi
+objects= stale=
+for file in test/simulator/pinned.cc test/simulator/runtime.cc test/simulator/streams.cc test/simulator/capture.cc \
+  native/core/threads.cc native/core/cores.cc; do
+  compile "$file" ""
+done
+if [ ! -e "$out/pinned" ] || [ -n "$(find $objects -newer "$out/pinned")" ]; then
+  $cxx $objects ${SANITIZE:+-fsanitize=$SANITIZE} -pthread -o "$out/pinned"
 fi
 objects= stale=
 for file in augment colour photo render taps; do compile "native/image/$file.cc" ""; done

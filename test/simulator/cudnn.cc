@@ -8,17 +8,23 @@
 //   SIMULATOR_WRONG          an engine that says nothing of it and gives wrong numbers
 //   SIMULATOR_TIMES          what events say that engines take: ENGINE=MILLISECONDS, commas between; default 0.1 each
 //   SIMULATOR_PLANS          how many plans a process can make; default any number
+//   SIMULATOR_TOGETHER       the process ends unless a second plan is begun while the first one is being made
 //   SIMULATOR_ABORT          cudnnCreate ends the process, as the real one does when it misses something
 //   SIMULATOR_CUDNN_VERSION  what cudnnGetVersion says; default 92801
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "graph.h"
 #include "stream.h"
 
 struct cudnnContext {
   cudaStream_t stream = nullptr;
+  std::atomic<bool> busy = false;
 };
 
 namespace {
@@ -171,6 +177,36 @@ int64_t propose(const Descriptor& heuristics, int64_t most, cudnnBackendDescript
   return int64_t(engines.size());
 }
 
+[[noreturn]] void end_process(const char* why) {
+  std::fprintf(stderr, "simulated cuDNN: %s\n", why);
+  std::abort();
+}
+
+/** A handle is for one thread at a time. */
+class Use {
+ public:
+  explicit Use(cudnnHandle_t handle) : handle_(handle) {
+    if (handle_ && handle_->busy.exchange(true)) end_process("two threads use one handle");
+  }
+  ~Use() {
+    if (handle_) handle_->busy = false;
+  }
+
+ private:
+  cudnnHandle_t handle_;
+};
+
+/** Of whoever makes a plan. */
+void meet() {
+  static std::mutex mutex;
+  static std::condition_variable second;
+  static int begun = 0;
+  std::unique_lock lock(mutex);
+  if (++begun == 2) second.notify_all();
+  if (!second.wait_for(lock, std::chrono::seconds(30), [] { return begun > 1; }))
+    end_process("plans are made one after the other");
+}
+
 const Descriptor& engine_descriptor(const Descriptor& plan) {
   return plan.child(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG).child(CUDNN_ATTR_ENGINECFG_ENGINE);
 }
@@ -299,6 +335,9 @@ EXPORTED cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t d, cudn
 }
 
 EXPORTED cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d) {
+  const Use graph(of(d).one<cudnnHandle_t>(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, nullptr));
+  const Use plan(of(d).one<cudnnHandle_t>(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, nullptr));
+  if (of(d).type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR && std::getenv("SIMULATOR_TOGETHER")) meet();
   if (const std::string problem = problem_of(of(d)); !problem.empty())
     return refuse(problem, CUDNN_STATUS_NOT_SUPPORTED);
   if (of(d).type == CUDNN_BACKEND_ENGINECFG_DESCRIPTOR)
@@ -313,6 +352,7 @@ EXPORTED cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t d) {
 
 EXPORTED cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan,
                                            cudnnBackendDescriptor_t pack) {
+  const Use use(handle);
   const Descriptor& engine = engine_descriptor(of(plan));
   const auto graph = engine.children(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).at(0);
   const auto& operations = graph->children(CUDNN_ATTR_OPERATIONGRAPH_OPS);

@@ -29,6 +29,11 @@ export function missingRefusals(): string {
   return execFileSync(path('../../build/simulator/refusals'), { encoding: 'utf8' })
 }
 
+/** What of the bytes that went to the device and back was not right, a line each. */
+export function wrongCopies(): string {
+  return execFileSync(path('../../build/simulator/pinned'), { encoding: 'utf8' })
+}
+
 /** Builds what is out of date; test files may call it side by side. */
 export function buildSimulator(): void {
   execFileSync('sh', [path('build.sh')], { stdio: ['ignore', 'ignore', 'inherit'] })
