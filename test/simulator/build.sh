@@ -47,6 +47,11 @@ if [ ! -e "$out/pinned" ] || [ -n "$(find $objects -newer "$out/pinned")" ]; the
   $cxx $objects ${SANITIZE:+-fsanitize=$SANITIZE} -pthread -o "$out/pinned"
 fi
 objects= stale=
+compile test/simulator/packs.cc ""
+if [ ! -e "$out/packs" ] || [ -n "$(find $objects -newer "$out/packs")" ]; then
+  $cxx $objects ${SANITIZE:+-fsanitize=$SANITIZE} -o "$out/packs"
+fi
+objects= stale=
 for file in augment colour photo render taps; do compile "native/image/$file.cc" ""; done
 compile test/simulator/photos.cc ""
 if [ ! -e "$out/photos" ] || [ -n "$(find $objects -newer "$out/photos")" ]; then

@@ -34,6 +34,11 @@ export function wrongCopies(): string {
   return execFileSync(path('../../build/simulator/pinned'), { encoding: 'utf8' })
 }
 
+/** What packs of channels do otherwise than single elements, a line each. */
+export function wrongPacks(): string {
+  return execFileSync(path('../../build/simulator/packs'), { encoding: 'utf8' })
+}
+
 /** Builds what is out of date; test files may call it side by side. */
 export function buildSimulator(): void {
   execFileSync('sh', [path('build.sh')], { stdio: ['ignore', 'ignore', 'inherit'] })
