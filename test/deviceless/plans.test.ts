@@ -19,7 +19,7 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 const devices: Record<string, object> = JSON.parse(readFileSync(path('devices.json'), 'utf8'))
 const batch = 64
 
-// Each keeps one core busy with compiling, and holds a device's memory.
+// Each compiles on all cores and holds a device's memory; the second one works where the first one cannot.
 vi.setConfig({ maxConcurrency: 2 })
 
 /** Implementation by step: '<layers>, <direction>'. */
