@@ -171,10 +171,11 @@ export class GoogLeNet {
     const announced = input.data === this.#announced
     this.#announced = following?.data
     const update = { ...optimizer, rate, step: this.#steps, frozen, next: following, announced }
-    const result = await this.#call((cancel) => this.#session.step(input, labels, update, cancel), signal).catch((error) => {
+    const call = this.#call((cancel) => this.#session.step(input, labels, update, cancel), signal)
+    call.catch(() => {
       this.#announced = undefined
-      throw error
     })
+    const result = await call
     this.#steps++
     return { ...result, correct: result.losses[MAIN_LOSS]!.correct }
   }
