@@ -56,7 +56,7 @@ describe('failure', () => {
   }
 
   it('a worker killed at 50 random moments: every batch counts once, the loss falls', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const random = numbers(7)
     await using model = await GoogLeNet.create(SMALL)
