@@ -75,7 +75,7 @@ export class GoogLeNet {
   readonly #layers: LayerInfo[]
   readonly #workers = new Set<ReplicaWorker>()
   #steps = 0
-  /** The last step's `next`. */
+  /** The last step's `next`, unless that step failed: it may not have come to it. */
   #announced: NativeInput['data'] | undefined
 
   private constructor(given: CreateOptions) {
@@ -171,7 +171,11 @@ export class GoogLeNet {
     const announced = input.data === this.#announced
     this.#announced = following?.data
     const update = { ...optimizer, rate, step: this.#steps, frozen, next: following, announced }
-    const result = await this.#call((cancel) => this.#session.step(input, labels, update, cancel), signal)
+    const call = this.#call((cancel) => this.#session.step(input, labels, update, cancel), signal)
+    call.catch(() => {
+      this.#announced = undefined
+    })
+    const result = await call
     this.#steps++
     return { ...result, correct: result.losses[MAIN_LOSS]!.correct }
   }

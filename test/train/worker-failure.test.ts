@@ -37,47 +37,48 @@ describe('failure', () => {
     await expect(trained(folder, { workers: 2, onWorkerError: 'drop' }, broken)).rejects.toThrow('injected')
   })
 
-  /** Before a batch, between its gradient and the push, or whenever the time has come. */
-  const killing = (random: () => number, computed: number[]) => {
-    const [victim, call, kind] = [3, 3, 3].map((count) => Math.floor(random() * count))
-    return wrapped((worker, index) => {
-      let calls = 0
-      if (index === victim && kind === 2) setTimeout(() => void worker.dispose(), random() * 60)
-      return {
-        compute: async (batch, options) => {
-          if (index === victim && kind! < 2 && calls++ === call) {
-            if (kind === 1) await worker.compute(batch, { ...options, push: undefined })
-            throw new Error('killed')
-          }
-          const result = await worker.compute(batch, options)
-          computed.push(options.step)
-          return result
-        },
-      }
-    })
+  /** Kills whoever takes the batch of step `at`: before it, between its gradient and the push, or a moment after its start. */
+  const killing = (at: number, kind: number, ms: number, computed: number[]) => {
+    let killed = false
+    return wrapped((worker) => ({
+      compute: async (batch, options) => {
+        if (options.step === at && !killed) {
+          killed = true
+          if (kind === 1) await worker.compute(batch, { ...options, push: undefined })
+          if (kind < 2) throw new Error('killed')
+          setTimeout(() => void worker.dispose(), ms)
+        }
+        const result = await worker.compute(batch, options)
+        computed.push(options.step)
+        return result
+      },
+    }))
   }
 
   it('a worker killed at 50 random moments: every batch counts once, the loss falls', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const random = numbers(7)
     await using model = await GoogLeNet.create(SMALL)
-    const options: FitOptions = { ...OPTIONS, workers: 3, onWorkerError: 'drop' }
+    // At 0.003 staleness and momentum make one such run in some thirty leave its minimum again, killed workers or not.
+    const optimizer = sgd({ rate: 0.001, clip: 5 })
+    const options: FitOptions = { ...OPTIONS, optimizer, workers: 3, onWorkerError: 'drop' }
     const losses: number[] = []
-    let killed = 0
     for (let run = 0; run < 50; run++) {
+      const [batch, kind, ms] = [12, 3, 10].map((count) => Math.floor(random() * count)) as [number, number, number]
       const computed: number[] = []
       const first = model.steps
-      const events = await all(train(model, folder.data, { ...options, seed: run }, killing(random, computed)))
-      killed += events.filter(({ type }) => type === 'worker').length
+      const kill = killing(first + batch, kind, ms, computed)
+      const events = await all(train(model, folder.data, { ...options, seed: run }, kill))
+      // Disposed of after its last batch, a worker is not missed.
+      if (kind < 2) expect(events.filter(({ type }) => type === 'worker')).toHaveLength(1)
       expect(computed.sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => first + i))
-      const { imagesSeen, loss } = epochsOf(events).at(-1)!
-      expect(imagesSeen).toBe(48)
+      const { imagesSeen, loss, step } = epochsOf(events).at(-1)!
+      expect({ imagesSeen, updates: step - first }).toEqual({ imagesSeen: 48, updates: 12 })
       losses.push(loss)
     }
-    expect(killed).toBeGreaterThan(25) // a moment may come after the epoch's end
     const mean = (list: number[]) => list.reduce((sum, loss) => sum + loss, 0) / list.length
-    expect(mean(losses.slice(-10))).toBeLessThan(0.7 * mean(losses.slice(0, 10)))
+    expect(mean(losses.slice(-10))).toBeLessThan(0.5 * mean(losses.slice(0, 10)))
   })
 
   it('a loss that is not finite ends the run, whatever the option', async () => {
