@@ -3,28 +3,34 @@
 namespace googlenet::cuda {
 namespace {
 
-/** A tap's channels, moved at once. */
-template <class T>
-struct alignas(Folding::kDepth * sizeof(T)) Tap {
-  T values[Folding::kDepth];
-};
-
+/** One thread a tap: its channels, moved at once. */
 template <class T>
 struct Source {
   Folding f;
-  Tap<T>* to;
+  T* to;
   View<T> from;
-  uint32_t h, w;
+  int h, w;
+  Divisor taps, columns, rows, across;
+  Source(const Folding& f, T* to, View<T> from, int h, int w)
+      : f(f),
+        to(to),
+        from(from),
+        h(h),
+        w(w),
+        taps(f.channels / Folding::kDepth),
+        columns(f.width),
+        rows(f.height),
+        across(f.kernel_w) {}
   GN_DEVICE void operator()(uint32_t i) const {
-    const uint32_t taps = uint32_t(f.channels / Folding::kDepth);
-    const uint32_t tap = i % taps, pixel = i / taps;
-    const uint32_t q = pixel % f.width, row = pixel / f.width;
-    const int d = int(tap) / f.kernel_w, s = int(tap) % f.kernel_w;
-    const int y = int(row % f.height) * f.stride_h + d - f.lead - f.pad_h, x = int(q) * f.stride_w + s - f.pad_w;
-    Tap<T> value{};
-    if (d < f.stride_h && y >= 0 && y < int(h) && x >= 0 && x < int(w))
-      value = *reinterpret_cast<const Tap<T>*>(&from.at((row / f.height * h + y) * w + x, 0));
-    to[i] = value;
+    constexpr int N = Folding::kDepth;
+    const auto [pixel, tap] = taps(i);
+    const auto [line, q] = columns(pixel);
+    const auto [n, r] = rows(line);
+    const auto [d, s] = across(tap);
+    const int y = int(r) * f.stride_h + int(d) - f.lead - f.pad_h, x = int(q) * f.stride_w + int(s) - f.pad_w;
+    Pack<T, N> pack{};
+    if (int(d) < f.stride_h && y >= 0 && y < h && x >= 0 && x < w) pack = pack_at<N>(&from.at((n * h + y) * w + x, 0));
+    pack_at<N>(to + size_t(i) * N) = pack;
   }
 };
 
@@ -62,6 +68,13 @@ struct Unfold {
   }
 };
 
+template <class T>
+struct ClearUnfolded {
+  View<T> values;
+  uint32_t rest;
+  GN_DEVICE void operator()(uint32_t i) const { values.at(i / rest, Folding::kDepth + i % rest) = 0.0f; }
+};
+
 }  // namespace
 
 bool Folding::fits(const gn_step& step) {
@@ -84,7 +97,7 @@ Folding::Folding(const gn_step& step) {
 void fold_source(const gn_device& device, const Folding& folding, void* to, Pixels from, const gn_tensor& source) {
   with_type(from.type, [&](auto element) {
     using T = decltype(element);
-    const Source<T> body{folding, static_cast<Tap<T>*>(to), from.view<T>(), uint32_t(source.h), uint32_t(source.w)};
+    const Source<T> body(folding, static_cast<T*>(to), from.view<T>(), source.h, source.w);
     for_each(device, folding.pixels(source.n) * folding.channels / Folding::kDepth, body);
   });
 }
@@ -101,6 +114,14 @@ void unfold_weights(const gn_device& device, const Folding& folding, float* to, 
                     int span) {
   const int64_t count = int64_t(outputs) * folding.kernel_h * folding.kernel_w * span;
   for_each(device, count, Unfold{folding, to, from, uint32_t(span)});
+}
+
+void clear_unfolded(const gn_device& device, Pixels values, int64_t pixels, int span) {
+  const int rest = span - Folding::kDepth;
+  with_type(values.type, [&](auto element) {
+    using T = decltype(element);
+    for_each(device, pixels * rest, ClearUnfolded<T>{values.view<T>(), uint32_t(rest)});
+  });
 }
 
 }  // namespace googlenet::cuda

@@ -33,4 +33,7 @@ void fold_weights(const gn_device& device, const Folding& folding, Pixels to, Pi
 void unfold_weights(const gn_device& device, const Folding& folding, float* to, const float* from, int outputs,
                     int span);
 
+/** Zeroes the channels that are not folded: in a network they are padding. */
+void clear_unfolded(const gn_device& device, Pixels values, int64_t pixels, int span);
+
 }  // namespace googlenet::cuda

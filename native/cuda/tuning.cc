@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "cuda/conv_reference.h"
+#include "cuda/fold.h"
 #include "cuda/tuning_cache.h"
 
 namespace googlenet::cuda {
@@ -43,6 +44,7 @@ class Trial {
     fill_noise(device_, multiplied_, factors(device_), parameters_, kSeed + 2);
     fill_noise(device_, bindings.parameters, GN_F32, parameters_, kSeed + 2);
     fill_noise(device_, bindings.gradients, GN_F32, parameters_, kSeed);
+    if (Folding::fits(step)) clear_unfolded(device_, bind(step.src, bindings), pixels(step.src), step.src.span);
   }
 
  private:
