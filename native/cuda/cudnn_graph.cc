@@ -262,8 +262,7 @@ ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fu
   if (!graph.finalize(reason_)) return;
   const bool weights = fused && convolution.direction == GN_BACKWARD_WEIGHTS;
   const auto take = [&](Descriptor configuration) {
-    return number_ >= choice.from &&
-           try_engine(target, std::move(configuration), convolution.precision, choice.workspace);
+    return number_ >= choice.from && try_engine(target, std::move(configuration), convolution.precision, choice);
   };
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     if (mode == CUDNN_HEUR_MODE_FALLBACK && !choice.fallback) break;
@@ -286,16 +285,19 @@ ConvPlan::ConvPlan(const Target& target, const Convolution& convolution, bool fu
 }
 
 bool ConvPlan::try_engine(const Target& target, Descriptor configuration, gn_precision precision,
-                          int64_t most_workspace) {
+                          const Choice& choice) {
+  constexpr int64_t kStandIn = 0;  // serves every graph; among proposals it is a fallback wherever it stands
   const Descriptor engine = engine_of(configuration);
+  engine_ = get<int64_t>(engine.raw(), CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1).at(0);
+  if (engine_ == kStandIn && !choice.fallback) return false;
   const Notes notes = notes_of(engine.raw());
   if (!acceptable(notes, precision)) return false;
   const auto workspace_of = [](cudnnBackendDescriptor_t d, cudnnBackendAttributeName_t name) {
     return get<int64_t>(d, name, CUDNN_TYPE_INT64, 1).at(0);
   };
   const auto fits = [&](int64_t bytes) {
-    if (bytes > most_workspace) reason_ = "the engines want " + std::to_string(bytes) + " bytes of workspace";
-    return bytes <= most_workspace;
+    if (bytes > choice.workspace) reason_ = "the engines want " + std::to_string(bytes) + " bytes of workspace";
+    return bytes <= choice.workspace;
   };
   // Asked before cuDNN compiles the plan, which takes it half a second and more; the plan has the last word.
   if (!fits(workspace_of(configuration.raw(), CUDNN_ATTR_ENGINECFG_WORKSPACE_SIZE))) return false;
@@ -309,7 +311,6 @@ bool ConvPlan::try_engine(const Target& target, Descriptor configuration, gn_pre
   configuration_ = std::make_unique<Descriptor>(std::move(configuration));
   workspace_ = bytes;
   tensor_cores_ = std::count(notes.begin(), notes.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE) > 0;
-  engine_ = get<int64_t>(engine.raw(), CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1).at(0);
   return true;
 }
 

@@ -120,7 +120,7 @@ class ConvPlan {
   void run(const Target& target, const Operands& operands) const;
 
  private:
-  bool try_engine(const Target& target, Descriptor configuration, gn_precision precision, int64_t most_workspace);
+  bool try_engine(const Target& target, Descriptor configuration, gn_precision precision, const Choice& choice);
 
   std::unique_ptr<Descriptor> configuration_, plan_;  // it is not documented that a plan outlives its configuration
   std::vector<int64_t> ids_;                          // of the tensors that a run binds
