@@ -68,6 +68,34 @@ describe.skipIf(nativeAbsent)(`plans on simulated CUDA${nativeSkipReason}`, () =
     await expect(count(5)).rejects.toThrow(/more plans than SIMULATOR_PLANS/)
   })
 
+  test('long sums of weights are cut, their parts kept in workspace; short ones are not', async () => {
+    const workspaces = async (size: number) => {
+      const rows = [
+        { name: 'data', op: 'input', channels: 8, height: size, width: size },
+        { name: 'conv', op: 'conv', src: 'data', outputs: 8, kernel: 3, pad: 1 },
+        { name: 'fc', op: 'linear', src: 'conv', outputs: 2 },
+        { name: 'loss', op: 'loss', src: 'fc' },
+      ] as const
+      await using native = new NativeProcess(place('fused'))
+      const { kernels } = await native.profile({ rows, batch: 2, training: true })
+      const texts = kernels.filter(({ direction }) => direction === 'backward weights')
+      return texts.map(({ implementation }) => Number(/workspace (\d+)$/.exec(implementation)?.[1]))
+    }
+    // 2 x 64 x 64 summands for nine tiles: 16 slices of 512. The fully connected layer has two summands.
+    const part = 8 * 3 * 3 * 8 * 4
+    expect((await workspaces(64)).sort()).toEqual([0, 16 * part])
+    expect(await workspaces(8)).toEqual([0, 0])
+  })
+
+  test('in f32 engines that copy come before what cuDNN falls back on', async () => {
+    const { env, options } = place('packed')
+    await using native = new NativeProcess({ env: { ...env, SIMULATOR_STAND_IN: '1' }, options: options! })
+    const ways = (await convolutions(native, true)).map(
+      ({ implementation }) => /^cudnn:\d+ \w+/.exec(implementation)![0],
+    )
+    expect(new Set(ways)).toEqual(new Set(['cudnn:1 plain', 'cudnn:1 packed']))
+  })
+
   test('the first layer that cannot be planned is the one that is named', async () => {
     await using none = new NativeProcess(place('fused', 0))
     await expect(convolutions(none, true)).rejects.toThrow(/cannot run layer 'conv1.*': .*more plans than/)

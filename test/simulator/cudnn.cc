@@ -5,6 +5,7 @@
 // Before them stand three that give wrong numbers, one for each note that must be heeded.
 //   SIMULATOR_REFUSE         fused: no engines for fused graphs; slices: none in place on slices; weights: none in place
 //                            on slices for fused gradients of weights; several with commas
+//   SIMULATOR_STAND_IN       what cuDNN falls back on is proposed too: engine 0, in place, lone convolutions in f32
 //   SIMULATOR_WRONG          an engine that says nothing of it and gives wrong numbers
 //   SIMULATOR_TIMES          what events say that engines take: ENGINE=MILLISECONDS, commas between; default 0.1 each
 //   SIMULATOR_PLANS          how many plans a process can make; default any number
@@ -104,7 +105,7 @@ std::vector<Engine> engines_of(const Descriptor& graph) {
   if (fused && !refuses("fused") && (dense || !refuses("weights") || !computes_weights(graph)))
     add(4, 8, has_bf16_bias(graph));
   if (!fused) add(10, 1, !dense);
-  if (!fused && !dense && !refuses("slices")) add(11, 0, false);
+  if (!fused && !dense && !refuses("slices")) add(11, 2, false);
   return engines;
 }
 
@@ -161,7 +162,11 @@ Engine engine_of(const Descriptor& d) {
 int64_t propose(const Descriptor& heuristics, int64_t most, cudnnBackendDescriptor_t* slots) {
   const auto graph = heuristics.children(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).at(0);
   const bool fallback = heuristics.one(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_HEUR_MODE_A) == CUDNN_HEUR_MODE_FALLBACK;
-  const auto engines = fallback ? std::vector<Engine>() : engines_of(*graph);  // mode A has told all there are
+  const bool stand_in = fallback && std::getenv("SIMULATOR_STAND_IN") && !has_bf16(*graph) &&
+                        graph->children(CUDNN_ATTR_OPERATIONGRAPH_OPS).size() == 1;
+  const auto engines = !fallback  ? engines_of(*graph)
+                       : stand_in ? std::vector<Engine>{{0, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, false}}
+                                  : std::vector<Engine>();
   for (int64_t i = 0; i < most && i < int64_t(engines.size()); i++) {
     auto engine = std::make_shared<Descriptor>(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     put(*engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, engines[i].index);
