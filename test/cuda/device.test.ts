@@ -144,6 +144,17 @@ describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReaso
     })
   })
 
+  it("'auto' takes a GPU that can be used, else the processor, or what GOOGLENET_DEVICE says", () => {
+    const script = `
+      const { device, deviceReason } = await GoogLeNet.create({ classes: 3, inputSize: 48, width: 0.125 })
+      console.log(device + ': ' + deviceReason)`
+    const auto = (env: Environment) => inChild(script, { GOOGLENET_DEVICE: '', ...env }).output
+    expect(auto(on({}))).toMatch(/^cuda: 'auto' takes a GPU where there is one: cuda:0, simulated device/)
+    expect(auto(on({ devices: 0 }))).toMatch(/^cpu: 'auto' found no GPU that can be used: .*sees no GPU/)
+    expect(auto(on({ devices: 2 }, { GOOGLENET_DEVICE: 'cuda:1' }))).toBe('cuda:1: asked for by GOOGLENET_DEVICE')
+    expect(auto(on({}, { GOOGLENET_DEVICE: 'gpu' }))).toMatch(/GOOGLENET_DEVICE: expected 'auto', .*, got 'gpu'/)
+  })
+
   it('doctor describes a device that works', () => {
     const { available, description } = doctor(on({}))
     expect({ available, description }).toEqual({

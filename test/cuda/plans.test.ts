@@ -56,7 +56,7 @@ describe.skipIf(nativeAbsent)(`plans on simulated CUDA${nativeSkipReason}`, () =
       ({ name: `conv${i}`, op: 'conv', src: i ? `conv${i - 1}` : 'data', outputs: 8, kernel: 3, pad: 1 }) as const
     const loss = [
       { name: 'fc', op: 'linear', src: 'conv7', outputs: 2 },
-      { name: 'loss', op: 'loss', src: 'fc' },
+      { name: 'loss', op: 'loss', src: 'fc', weight: 1 },
     ] as const
     const request = { rows: [data, ...[...Array(8).keys()].map(layer), ...loss], batch: 2, training: true }
     const count = async (most: number) => {
@@ -74,7 +74,7 @@ describe.skipIf(nativeAbsent)(`plans on simulated CUDA${nativeSkipReason}`, () =
         { name: 'data', op: 'input', channels: 8, height: size, width: size },
         { name: 'conv', op: 'conv', src: 'data', outputs: 8, kernel: 3, pad: 1 },
         { name: 'fc', op: 'linear', src: 'conv', outputs: 2 },
-        { name: 'loss', op: 'loss', src: 'fc' },
+        { name: 'loss', op: 'loss', src: 'fc', weight: 1 },
       ] as const
       await using native = new NativeProcess(place('fused'))
       const { kernels } = await native.profile({ rows, batch: 2, training: true })
