@@ -1,176 +1,16 @@
-// Convolutions and fully connected layers by cuDNN, on channel slices of wide buffers. A fully connected layer is a
-// convolution whose window is its whole source. Three ways, the first that cuDNN has an engine for is taken:
-//   fused   everything in one graph, on the slices;
-//   plain   the convolution alone on the slices, the rest in a pass of our own;
-//   packed  slices are copied to dense scratch and back, the rest in the same pass.
-// A plan on slices that wants more workspace than kInPlace copies them itself, and is refused; only for gradients of
-// weights it may be the parts of sums that were cut. With device.tune all ways and engines are candidates, those that
-// copy too, and the fastest is taken (tuning.h). On tensor cores, convolutions over few channels are folded first
-// (fold.h) and then fused.
-//
-// In bf16 a graph may end in f32 and a lone convolution may not, so its result passes through scratch. The gradients of
-// weights would be rounded there: before that comes a fourth way, packed-fused, the whole graph on dense copies.
+// Convolutions and fully connected layers, ready to run: cuDNN's plan (conv_planner.h) and our own passes around it.
 #include <cstdio>
 #include <optional>
 
 #include "backend/scratch.h"
 #include "core/status.h"
 #include "cuda/conv_kernels.h"
+#include "cuda/conv_planner.h"
 #include "cuda/fold.h"
 #include "cuda/tuning.h"
 
 namespace googlenet::cuda {
 namespace {
-
-struct Way {
-  const char* name;
-  bool graph, packed, folded = false;
-};
-constexpr Way kFused{"fused", true, false}, kPlain{"plain", false, false}, kPacked{"packed", false, true},
-    kPackedFused{"packed-fused", true, true}, kFolded{"folded", true, false, true};
-
-// Bytes of workspace. In f32 cuDNN's engines change the layout of whole tensors there.
-constexpr int64_t kInPlace = 64 << 10, kParts = 64 << 20, kCopying = 1 << 30;
-
-Tensor tensor_of(const gn_tensor& t, const Way& way, gn_type type) {
-  const int64_t pitch = way.packed ? t.span : t.channels;
-  return {{t.n, t.span, t.h, t.w}, {t.h * t.w * pitch, 1, t.w * pitch, pitch}, way.graph ? t.type : type};
-}
-bool is_slice(const gn_tensor& t) { return t.span != t.channels; }
-
-/** The source (or its gradient) and the output (or its gradient) of a step. */
-const gn_tensor& source(const gn_step& s) { return s.direction == GN_BACKWARD_DATA ? s.diff_src : s.src; }
-const gn_tensor& output(const gn_step& s) { return s.direction == GN_FORWARD ? s.dst : s.diff_dst; }
-
-/** A lone convolution would round the gradients of weights. */
-bool rounds_weights(const gn_device& device, const gn_step& step) {
-  return step.direction == GN_BACKWARD_WEIGHTS && factors(device) != GN_F32;
-}
-
-bool folds(const gn_device& device, const gn_step& step) {
-  return device.precision != GN_PRECISION_F32 && Folding::fits(step);
-}
-
-std::vector<Way> ways_of(const gn_device& device, const gn_step& step) {
-  std::vector<Way> ways{kFused, kPlain, kPacked};
-  if (rounds_weights(device, step)) ways = {kFused, kPackedFused, kPlain, kPacked};
-  if (folds(device, step)) ways.insert(ways.begin(), kFolded);
-  return ways;
-}
-
-struct Attempt {
-  Way way;
-  Choice choice;
-};
-
-/** What is tried where nothing is timed. Off tensor cores nothing may work in place but the engine that stands in for
- *  everything, which took hundreds of times as long on an H200: there those that copy come before what cuDNN falls back
- *  on. */
-std::vector<Attempt> attempts_of(const gn_device& device, const gn_step& step) {
-  std::vector<Attempt> list;
-  for (const bool fallback : {false, true}) {
-    if (!fallback && device.precision != GN_PRECISION_F32) continue;
-    for (const Way& way : ways_of(device, step)) {
-      const bool parts = way.graph && step.direction == GN_BACKWARD_WEIGHTS;
-      list.push_back({way, {way.packed ? kCopying : parts ? kParts : kInPlace, fallback}});
-    }
-  }
-  return list;
-}
-
-/** `type`: of what is multiplied. */
-Convolution convolution_of(const gn_step& step, const Way& way, gn_precision precision, gn_type type) {
-  const gn_attributes& a = step.attributes;
-  const gn_tensor &src = source(step), &dst = output(step);
-  const bool forward = step.direction == GN_FORWARD;
-  Convolution c{step.direction,
-                tensor_of(src, way, type),
-                {},
-                tensor_of(dst, way, type),
-                {1, 1},
-                {1, 1},
-                {0, 0},
-                forward && step.bias.offset >= 0,
-                forward && a.relu,
-                precision};
-  int64_t h = src.h, w = src.w, columns = src.span;
-  if (way.folded) {
-    const Folding f(step);
-    columns = f.channels, h = f.taps, w = 1;
-    c.src = {
-        {src.n, columns, f.height, f.width}, {f.height * f.width * columns, 1, f.width * columns, columns}, c.src.type};
-  } else if (step.op == GN_CONV) {
-    h = a.kernel_h, w = a.kernel_w;
-    c.stride = {a.stride_h, a.stride_w}, c.dilation = {a.dilation_h, a.dilation_w}, c.pad = {a.pad_h, a.pad_w};
-  } else if (way.packed || !is_slice(src)) {  // one row of floats an image
-    columns *= h * w, h = w = 1;
-    c.src = {{src.n, columns, 1, 1}, {columns, 1, columns, columns}, c.src.type};
-  }
-  const gn_type weights = step.direction == GN_BACKWARD_WEIGHTS && way.graph ? GN_F32 : type;
-  c.weights = {{dst.span, columns, h, w}, {columns * h * w, 1, columns * w, columns}, weights};
-  return c;
-}
-
-struct Planned {
-  Way way;
-  Plan plan;
-};
-
-/** Asks for plans of a step, for a target. */
-class Planner {
- public:
-  Planner(gn_device& device, const Target& target, const gn_step& step)
-      : device_(device), target_(target), step_(step) {}
-
-  /** Attempt by attempt up to the first that cuDNN has an engine for: the last of the list, unless there is none. */
-  std::vector<Planned> until_one_fits() const {
-    std::vector<Planned> list;
-    for (const auto& [way, choice] : attempts_of(device_, step_)) {
-      list.push_back({way, plan(way, choice)});
-      if (*list.back().plan) break;
-    }
-    return list;
-  }
-
-  /** Of all ways; where cuDNN has no more engines for one, that is told by a last plan that cannot run. */
-  std::vector<Planned> candidates() const {
-    std::vector<Planned> list;
-    for (const Way& way : ways_of(device_, step_)) {
-      if (way.packed && !is_slice(source(step_)) && !is_slice(output(step_))) continue;  // nothing to pack
-      if (!way.graph && rounds_weights(device_, step_)) continue;                        // the last resort
-      int64_t from = 0;
-      for (int found = 0; found < kMostCandidates; found++) {
-        list.push_back({way, plan(way, {kCopying, true, from})});
-        if (!*list.back().plan) break;
-        from = list.back().plan->number() + 1;
-      }
-    }
-    return list;
-  }
-
-  /** A candidate by its name, "WAY ENGINE NUMBER". */
-  std::optional<Planned> named(const std::string& name) const {
-    for (const Way& way : ways_of(device_, step_)) {
-      char text[16] = "";
-      long long engine = 0, number = 0;
-      if (std::sscanf(name.c_str(), "%15s %lld %lld", text, &engine, &number) != 3 || way.name != std::string(text))
-        continue;
-      Plan found = plan(way, {kCopying, true, number});
-      if (*found && found->engine() == engine && found->number() == number) return Planned{way, std::move(found)};
-    }
-    return std::nullopt;
-  }
-
- private:
-  Plan plan(const Way& way, const Choice& choice) const {
-    const Convolution convolution = convolution_of(step_, way, device_.precision, factors(device_));
-    return device_.plans.get(target_, convolution, way.graph, choice);
-  }
-
-  gn_device& device_;
-  const Target& target_;
-  const gn_step& step_;
-};
 
 /** A convolution ready to run: the plan, and the passes around it. */
 class Conv {
@@ -301,24 +141,6 @@ Kernel make_conv(gn_device& device, const gn_step& step) {
   if (device.tune)
     if (Kernel kernel = tuned(device, step, Candidates(device))) return kernel;
   return first_that_fits(device, step);
-}
-
-Convolution first_convolution(const gn_device& device, const gn_step& step) {
-  return convolution_of(step, ways_of(device, step).front(), device.precision, factors(device));
-}
-
-std::vector<Plan> plans_of_conv(gn_device& device, const Target& target, const gn_step& step) {
-  const Planner planner(device, target, step);
-  std::vector<Planned> planned;
-  if (!device.tune || step.attributes.groups > 1)
-    planned = planner.until_one_fits();
-  else if (const auto name = remembered(device, step); !name)
-    planned = planner.candidates();
-  else if (auto found = planner.named(*name))
-    planned.push_back(std::move(*found));
-  std::vector<Plan> plans;
-  for (Planned& one : planned) plans.push_back(std::move(one.plan));
-  return plans;
 }
 
 }  // namespace googlenet::cuda

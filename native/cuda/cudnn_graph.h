@@ -1,17 +1,12 @@
-// cuDNN's graph API as we use it: an operation graph of one convolution and what follows it, and the plan that an
-// engine makes of it. Written on the C API of cuDNN (docs/decisions/0009-cuda.md says why).
+// cuDNN's graph API as we use it: an operation graph of one convolution and what follows it; conv_plan.h has the plans.
+// Written on the C API of cuDNN (docs/decisions/0009-cuda.md says why).
 #pragma once
 #include <cuda_runtime_api.h>
 
 #include <array>
 #include <compare>
-#include <condition_variable>
-#include <map>
 #include <memory>
-#include <mutex>
-#include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "backend/backend.h"
@@ -83,67 +78,13 @@ struct Convolution {
   auto operator<=>(const Convolution&) const = default;
 };
 
-/** What a run of a convolution binds; a plan uses those that its graph has. */
-struct Operands {
-  void *src, *weights, *dst;
-  const void* bias;
-  void* workspace;
-};
+/** Tensors of a graph are known by numbers: those that a run binds, then those between two operations. */
+enum Id : int64_t { kSrc = 1, kWeights, kDst, kBias, kZero, kSum, kBiased };
 
-/** Which of cuDNN's proposals can be taken. */
-struct Choice {
-  int64_t workspace;     // bytes, at most
-  bool fallback = true;  // those too that cuDNN keeps for want of better ones
-  int64_t from = 0;      // numbers below are passed over
-  auto operator<=>(const Choice&) const = default;
-};
+/** The operations in order; ids: what a run must bind. fused: with what follows the convolution, else it alone. */
+std::vector<Descriptor> operations_of(const Convolution& convolution, bool fused, std::vector<int64_t>& ids);
 
-/** A plan ready to run, or why there is none. */
-class ConvPlan {
- public:
-  /**
-   * fused: what follows the convolution is in the graph: + bias (f32) and max(0, ·), or an identity where nothing follows.
-   * That is not only less work: the forms that cuDNN knows by heart (convolution alone, convolution + bias + ReLU) go
-   * to engines that copy channel slices into workspace; these go to engines compiled at run time, which work in place.
-   * The workspace is what tells them apart. cuDNN's proposals are numbered in its order of preference, and the first
-   * that can be taken is. Gradients of weights have few results of long sums, more of them where the engine lets us cut
-   * the sums (slices_of): each proposal is two there, cut by us and as cuDNN made it.
-   */
-  ConvPlan(const Target& target, const Convolution& convolution, bool fused, const Choice& choice);
-
-  explicit operator bool() const { return plan_ != nullptr; }
-  const std::string& reason() const { return reason_; }
-  int64_t workspace() const { return workspace_; }
-  int64_t engine() const { return engine_; }
-  int64_t number() const { return number_; }
-  bool tensor_cores() const { return tensor_cores_; }
-  void run(const Target& target, const Operands& operands) const;
-
- private:
-  bool try_engine(const Target& target, Descriptor configuration, gn_precision precision, const Choice& choice);
-
-  std::unique_ptr<Descriptor> configuration_, plan_;  // it is not documented that a plan outlives its configuration
-  std::vector<int64_t> ids_;                          // of the tensors that a run binds
-  std::string reason_;
-  int64_t workspace_ = 0, engine_ = -1, number_ = 0;
-  bool tensor_cores_ = false;
-};
-
-/** The plans in use on a device. The same convolution has one, which cuDNN may take a second to compile: inference runs
- *  on the forward plans of training, and both auxiliary heads on the same ones. Several threads may ask, each with a
- *  target of its own: who asks for what another one is making waits for that. */
-class ConvPlans {
- public:
-  /** As ConvPlan's constructor. */
-  std::shared_ptr<const ConvPlan> get(const Target& target, const Convolution& convolution, bool fused,
-                                      const Choice& choice);
-
- private:
-  using Key = std::tuple<Convolution, bool, Choice>;
-  std::mutex mutex_;
-  std::condition_variable made_;
-  std::set<Key> making_;
-  std::map<Key, std::weak_ptr<const ConvPlan>> plans_;
-};
+/** Throws INTERNAL, or OUT_OF_MEMORY, with cuDNN's reason. */
+void check(cudnnStatus_t status, const char* what);
 
 }  // namespace googlenet::cuda

@@ -10,7 +10,7 @@
 
 #include "backend/backend.h"
 #include "backend/photos.h"
-#include "cuda/cudnn_graph.h"
+#include "cuda/conv_plan.h"
 #include "cuda/feed.h"
 #include "cuda/lanes.h"
 #include "cuda/memory.h"

@@ -1,5 +1,4 @@
 // Plans for a real device, through a cuDNN handle on it.
-#include "core/status.h"
 #include "cuda/cudnn_graph.h"
 
 namespace googlenet::cuda {
@@ -7,14 +6,6 @@ namespace googlenet::cuda {
 struct Target::State {
   cudnnHandle_t handle = nullptr;
 };
-
-static void check(cudnnStatus_t status, const char* what) {
-  if (status == CUDNN_STATUS_SUCCESS) return;
-  char text[512] = "";
-  cudnn().GetLastErrorString(text, sizeof text);
-  throw Failure(status == CUDNN_STATUS_ALLOC_FAILED ? Code::OUT_OF_MEMORY : Code::INTERNAL,
-                "cuDNN " + cudnn().version + ", " + what + ": " + cudnn().GetErrorString(status) + " " + text);
-}
 
 Target::Target(cudaStream_t stream) : state_(std::make_unique<State>()) {
   check(cudnn().Create(&state_->handle), "opening the device");
