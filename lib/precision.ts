@@ -11,7 +11,7 @@ export interface PrecisionChoice {
   precisionReason: string
 }
 
-const AUTO = "'auto' is f32, which gives the same numbers everywhere"
+const AUTO = "'auto' is f32, which differs from device to device by rounding alone"
 
 /** @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_INVALID_ARGUMENT */
 export function choosePrecision(

@@ -1,12 +1,14 @@
 // `npm run bundle:gpu`: packs what a GPU machine without Node and network needs to test the CUDA backend into one
 // .tar.gz: the backend, the driver, cases with the processor's results, their sources, run.sh.
-// Options: --output=FILE (default build/googlenet-gpu.tar.gz) --arch=75,80,…|all (default all)
-//   --only=TEXT (cases whose name has it, without the whole network) --simulated (the simulated device's backend)
+// Options: --output=FILE (default build/googlenet-gpu.tar.gz; the name's end says how it is compressed)
+//   --arch=75,80,…|all (default all) --only=TEXT (cases whose name has it, without the whole network)
+//   --node (Node too, with test:gpu and bench:gpu; some 60 MB) --simulated (the simulated device's backend)
 import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createViteServer } from 'vitest/node'
+import { bundleNode } from './bundle-node.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const from = (path) => join(root, path)
@@ -14,8 +16,8 @@ const folder = from('build/googlenet-gpu')
 
 const options = Object.fromEntries(
   process.argv.slice(2).map((option) => {
-    const [, name, value = ''] = /^--(output|arch|only|simulated)(?:=(.*))?$/.exec(option) ?? []
-    if (!name) stop(`unknown option ${option}; known: --output=FILE --arch=LIST --only=TEXT --simulated`)
+    const [, name, value = ''] = /^--(output|arch|only|node|simulated)(?:=(.*))?$/.exec(option) ?? []
+    if (!name) stop(`unknown option ${option}; known: --output=FILE --arch=LIST --only=TEXT --node --simulated`)
     return [name, value]
   }),
 )
@@ -63,7 +65,8 @@ chmodSync(join(folder, 'run.sh'), 0o755)
 for (const path of ['native', 'test/gpu', 'scripts/build-cuda.mjs', 'LICENSE', 'NOTICE'])
   cpSync(from(path), join(folder, 'source', path), { recursive: true })
 await writeCases(join(folder, 'cases'))
+if (options.node !== undefined) bundleNode(root, folder, from(`${release}/googlenet_cuda.so`))
 
 const output = resolve(options.output || from('build/googlenet-gpu.tar.gz'))
-run('tar', ['-czf', output, '-C', dirname(folder), 'googlenet-gpu'])
+run('tar', ['-caf', output, '-C', dirname(folder), 'googlenet-gpu'])
 console.log(`googlenet bundle:gpu: ${output}, ${(statSync(output).size / 1e6).toFixed(1)} MB`)

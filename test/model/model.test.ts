@@ -63,7 +63,7 @@ describe('create', () => {
 
   it("'auto' says why it is f32", async () => {
     expect(model.precision).toBe('f32')
-    expect(model.precisionReason).toContain('the same numbers')
+    expect(model.precisionReason).toContain('by rounding alone')
     await using asked = await GoogLeNet.create({ precision: 'f32', exact: true, auxiliary: false, width: 0.125 })
     expect(asked).toMatchObject({ precision: 'f32', precisionReason: 'asked for' })
   })
