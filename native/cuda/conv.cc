@@ -1,5 +1,4 @@
 // Convolutions and fully connected layers, ready to run: cuDNN's plan (conv_planner.h) and our own passes around it.
-#include <cstdio>
 #include <optional>
 
 #include "backend/scratch.h"
@@ -116,10 +115,7 @@ class Candidates : public TuningCandidates {
     std::vector<Candidate> list;
     for (const Planned& planned : Planner(device_, *device_.target, step).candidates()) {
       if (!*planned.plan) continue;
-      char name[64];
-      std::snprintf(name, sizeof name, "%s %lld %lld", planned.way.name, static_cast<long long>(planned.plan->engine()),
-                    static_cast<long long>(planned.plan->number()));
-      list.push_back({name, kernel_of(device_, step, planned)});
+      list.push_back({planned.name(), kernel_of(device_, step, planned)});
     }
     return list;
   }

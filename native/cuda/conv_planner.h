@@ -24,6 +24,8 @@ struct Way {
 struct Planned {
   Way way;
   Plan plan;
+  /** "WAY ENGINE NUMBER" */
+  std::string name() const;
 };
 
 inline bool is_slice(const gn_tensor& t) { return t.span != t.channels; }
@@ -47,7 +49,7 @@ class Planner {
   std::vector<Planned> until_one_fits() const;
   /** Of all ways; where cuDNN has no more engines for one, that is told by a last plan that cannot run. */
   std::vector<Planned> candidates() const;
-  /** A candidate by its name, "WAY ENGINE NUMBER". */
+  /** A candidate by its name. */
   std::optional<Planned> named(const std::string& name) const;
 
  private:

@@ -80,7 +80,7 @@ struct ClearUnfolded {
 bool Folding::fits(const gn_step& step) {
   const gn_attributes& a = step.attributes;
   return step.op == GN_CONV && step.direction != GN_BACKWARD_DATA && a.groups == 1 && a.dilation_h == 1 &&
-         a.dilation_w == 1 && step.src.c <= kDepth && step.src.span == 8 && a.kernel_w > 1;
+         a.dilation_w == 1 && step.src.c <= kDepth && step.src.span == kBlock && a.kernel_w > 1;
 }
 
 Folding::Folding(const gn_step& step) {
@@ -90,7 +90,7 @@ Folding::Folding(const gn_step& step) {
   pad_h = a.pad_h, pad_w = a.pad_w;
   lead = (stride_h - pad_h % stride_h) % stride_h;
   taps = (lead + kernel_h + stride_h - 1) / stride_h;
-  channels = (stride_h * kernel_w * kDepth + 7) / 8 * 8;
+  channels = (stride_h * kernel_w * kDepth + kBlock - 1) / kBlock * kBlock;
   height = dst.h + taps - 1, width = dst.w;
 }
 

@@ -15,7 +15,7 @@ struct Folding {
   int kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
   int lead;  // rows before the window, so that it begins at a multiple of the stride
   int taps;
-  int channels;       // of a folded pixel, a multiple of 8
+  int channels;       // of a folded pixel, whole blocks
   int height, width;  // folded
 
   /** Whether a step gains by it and this can do it: forward and for weights. */

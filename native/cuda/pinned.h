@@ -1,7 +1,7 @@
 // Between the host's memory and the device's, through pinned memory, which alone can be copied while other work goes on:
 // three slots in turns. What is sent has been read when send() returns and arrives when the stream gets there; of a long
-// tensor one piece crosses while the next is copied into its slot, by several threads: one alone copies at a fraction of
-// what the bus to the device carries.
+// tensor one piece crosses while the next is copied into its slot, by several threads, since one alone
+// need not keep up with the bus to the device.
 #pragma once
 #include <algorithm>
 #include <cstring>
