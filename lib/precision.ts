@@ -27,12 +27,10 @@ export function choosePrecision(
       `exact: true asks for the smallest rounding errors, precision '${precision}' for larger ones: use one of them`,
     )
   }
-  if (precision !== 'f32' && device === 'cpu') {
-    const missing =
-      precision === 'bf16' ? 'bf16 on the processor is not built yet' : 'tf32 is what tensor cores of GPUs compute in'
+  if (precision === 'tf32' && device === 'cpu') {
     throw new GoogLeNetError(
       'GOOGLENET_ERR_UNSUPPORTED',
-      `precision '${precision}' is not supported on device 'cpu': ${missing}. Use precision 'f32', or device 'cuda'`,
+      `precision 'tf32' is not supported on device 'cpu': it is what tensor cores of GPUs compute in. Use precision 'f32' or 'bf16', or device 'cuda'`,
     )
   }
   return { precision, precisionReason: 'asked for' }

@@ -45,7 +45,11 @@ export function addComputeOptions(command: Command): Command {
     .option('--streams <n>', 'CUDA: run what can run side by side on so many streams, 1 to 8 (default: 1)', whole(1))
     .option('--tune', 'CUDA: time the engines of every convolution once; remembered in the cache folder')
     .addOption(
-      choice('--precision <name>', 'tf32 and bf16 need --device cuda (default: auto, which is f32)', PRECISIONS),
+      choice(
+        '--precision <name>',
+        'bf16 needs a processor with AVX512_BF16 or a GPU, tf32 a GPU (default: auto, which is f32)',
+        PRECISIONS,
+      ),
     )
 }
 /** Those of them that GoogLeNet.create() and load() take. */

@@ -16,10 +16,10 @@ export interface CreateOptions extends NetworkOptions {
   device?: Device
   /**
    * What convolutions and fully connected layers are computed in; sums, losses, weights, momentum and files are f32 in
-   * any of them. Default 'auto': f32, which differs from device to device by rounding alone; bf16 trains six times as
-   * fast on an H200. 'tf32' and 'bf16' need CUDA and a GPU of compute capability 8.0 (Ampere) or newer: 'tf32' rounds
-   * the factors to 10 bits of mantissa, 'bf16' keeps activations and their gradients in 8 bits of mantissa and half the
-   * memory.
+   * any of them. Default 'auto': f32, which differs from device to device by rounding alone. 'bf16' keeps activations
+   * and their gradients in 8 bits of mantissa and half the memory; it needs a processor with AVX512_BF16 (Intel from
+   * Cooper Lake and Sapphire Rapids, AMD from Zen 4) or a GPU of compute capability 8.0 (Ampere) or newer, where it
+   * trains six times as fast (H200). 'tf32', for such GPUs alone, rounds the factors to 10 bits of mantissa.
    */
   precision?: 'auto' | Precision
   /** Default: all that affinity and cgroup quota allow. */

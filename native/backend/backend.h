@@ -128,7 +128,7 @@ typedef struct gn_step {
 typedef struct gn_bindings {
   void* arenas[GN_ARENAS];
   float* parameters;
-  const void* weights;  // the parameters in the geometry's type, at the same places: themselves, or what convert() made
+  const void* weights;  // the parameters in the geometry's type, at the same places: what convert() made, or themselves
   float* gradients;
   void* scratch;          // at least the largest scratch_bytes of the kernels; every lane has its own
   const int32_t* labels;  // (N)
@@ -268,7 +268,7 @@ typedef struct gn_backend {
   gn_status (*update)(gn_device* device, const gn_update* update);
   /** dst = keep * dst + scale * src, over count floats; keep = 0 overwrites (dst is not read). */
   gn_status (*scale_add)(gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale);
-  /** to = from, count elements of the geometry's type; NULL where that is always f32. */
+  /** to = from, count elements of the geometry's type; NULL where kernels need no such copy of the parameters. */
   gn_status (*convert)(gn_device* device, void* to, const float* from, int64_t count);
   /** Bytes of the device that were not asked for by allocate(): weight copies of kernels, tensors on their way. */
   int64_t (*own_bytes)(const gn_device* device);

@@ -172,7 +172,7 @@ void Executor::stage(const RunRequest& request) {
 const void* Executor::weights() {
   const gn_type type = backend_.geometry(device_).type;
   const float* const parameters = store_->weights().floats();
-  if (type == GN_F32) return parameters;
+  if (type == GN_F32 || !backend_.convert) return parameters;
   const int64_t floats = layout_->parameter_floats;
   converted_.grow(backend_, device_, std::max<int64_t>(floats, 1) * gn_bytes_of(type));
   if (converted_version_ != store_->contents()) check(backend_.convert(device_, converted_.data(), parameters, floats));

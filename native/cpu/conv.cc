@@ -15,7 +15,8 @@ namespace {
 using dnnl::memory;
 
 struct Problem {
-  memory::desc src, dst, plain_weights, any_weights, bias;
+  memory::desc src, dst, plain_weights, bias;
+  memory::desc any_weights;  // what is multiplied: of the source's type
   memory::dims stride, dilation, pad_left, pad_right;
 };
 
@@ -35,7 +36,7 @@ Problem problem_of(const gn_device& device, const gn_step& step, const gn_tensor
   p.src = describe(device, src);
   p.dst = describe(device, dst);
   p.plain_weights = memory::desc(weights, memory::data_type::f32, memory::format_tag::oihw);
-  p.any_weights = memory::desc(weights, memory::data_type::f32, memory::format_tag::any);
+  p.any_weights = memory::desc(weights, data_type_of(device.type), memory::format_tag::any);
   if (step.bias.offset >= 0) p.bias = memory::desc({dst.span}, memory::data_type::f32, memory::format_tag::x);
   p.stride = {a.stride_h, a.stride_w};
   p.dilation = {a.dilation_h - 1, a.dilation_w - 1};
@@ -151,20 +152,20 @@ class ConvBackwardData : public Conv {
 };
 
 /** Copies a view to a dense buffer whose maps may be larger (h x w): zeros on the right and below. One image a task. */
-void pack(ThreadPool& pool, const gn_tensor& view, int h, int w, int block, const gn_bindings& bindings, float* dense) {
-  const int64_t plane = int64_t(view.h) * view.w, grown = int64_t(h) * w;
-  const float* start = view_start(view, bindings);
+void pack(ThreadPool& pool, const gn_tensor& view, int h, int w, int block, const gn_bindings& bindings, char* dense) {
+  const int64_t element = gn_bytes_of(view.type), plane = view.h * view.w * element, grown = h * w * element;
+  const char* start = view_start(view, bindings);
   pool.parallel(view.n, [&](int64_t n) {
-    const float* src = start + n * view.channels * plane;
-    float* dst = dense + n * view.span * grown;
+    const char* src = start + n * view.channels * plane;
+    char* dst = dense + n * view.span * grown;
     if (grown == plane) {
-      std::memcpy(dst, src, size_t(view.span * plane) * sizeof(float));
+      std::memcpy(dst, src, size_t(view.span * plane));
       return;
     }
-    std::memset(dst, 0, size_t(view.span * grown) * sizeof(float));
+    std::memset(dst, 0, size_t(view.span * grown));
     for (int row = 0; row < view.span / block * view.h; row++)
-      std::memcpy(dst + (row / view.h * grown + row % view.h * w) * block, src + int64_t(row) * view.w * block,
-                  size_t(view.w) * block * sizeof(float));
+      std::memcpy(dst + (row / view.h * grown + row % view.h * w * element) * block,
+                  src + row * view.w * block * element, size_t(view.w * block * element));
   });
 }
 
@@ -197,8 +198,9 @@ class ConvBackwardWeights : public Conv {
       dst_at_ = scratch_.add(p.dst.get_size());
     }
     const auto hint = forward_desc(device, p, false, true);
+    const memory::desc any_gradient(p.plain_weights.get_dims(), memory::data_type::f32, memory::format_tag::any);
     const dnnl::convolution_backward_weights::primitive_desc desc(
-        onednn_.engine, dnnl::algorithm::convolution_direct, p.src, p.any_weights, p.bias, p.dst, p.stride, p.dilation,
+        onednn_.engine, dnnl::algorithm::convolution_direct, p.src, any_gradient, p.bias, p.dst, p.stride, p.dilation,
         p.pad_left, p.pad_right, hint, user_scratchpad());
     primitive_ = dnnl::convolution_backward_weights(desc);
     src_ = unbound(p.src), diff_dst_ = unbound(p.dst), plain_ = unbound(p.plain_weights);
@@ -212,14 +214,14 @@ class ConvBackwardWeights : public Conv {
     adopt(desc);
   }
   void run(const gn_bindings& b) override {
-    float* src = static_cast<float*>(buffer_of(step_.src, b));
-    float* dst = static_cast<float*>(buffer_of(step_.diff_dst, b));
+    char* src = static_cast<char*>(buffer_of(step_.src, b));
+    char* dst = static_cast<char*>(buffer_of(step_.diff_dst, b));
     if (src_at_ >= 0) {
-      src = Scratch::floats(b, src_at_);
+      src = static_cast<char*>(Scratch::at(b, src_at_));
       pack(pool_, step_.src, grown_src_.h, grown_src_.w, block_, b, src);
     }
     if (dst_at_ >= 0) {
-      dst = Scratch::floats(b, dst_at_);
+      dst = static_cast<char*>(Scratch::at(b, dst_at_));
       pack(pool_, step_.diff_dst, grown_dst_.h, grown_dst_.w, block_, b, dst);
     }
     float* gradient = b.gradients + step_.weights.offset;

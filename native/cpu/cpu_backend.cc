@@ -33,8 +33,14 @@ const char* libraries() {
 
 gn_status open(const gn_device_options* options, gn_device** device) {
   return safely([&] {
-    if (options->precision != GN_PRECISION_F32)
-      throw Failure(Code::UNSUPPORTED, "the processor computes in f32 alone: tf32 and bf16 are not built for it yet");
+    if (options->precision == GN_PRECISION_TF32)
+      throw Failure(Code::UNSUPPORTED, "tf32 is what tensor cores of GPUs compute in; use f32 or bf16");
+    if (options->precision == GN_PRECISION_BF16 && !has_bf16())
+      throw Failure(Code::UNSUPPORTED,
+                    std::string("bf16 needs a processor with AVX512_BF16 (Intel from Cooper Lake and "
+                                "Sapphire Rapids, AMD from Zen 4) that ONEDNN_MAX_CPU_ISA and "
+                                "GOOGLENET_MAX_ISA do not limit, but this one is used as ") +
+                        isa_name(effective_isa()) + "; use f32");
     auto made = std::make_unique<gn_device>();
     const int cores = available_cores();
     const int threads = options->threads > 0 ? options->threads : cores;
@@ -42,15 +48,16 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->isa = effective_isa();
     made->block = block_of(made->isa);
     made->exact = options->exact;
+    made->type = options->precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32;
     made->onednn = std::make_shared<Onednn>(*made);
-    made->description = std::string("cpu, ") + isa_name(made->isa) + ", " + std::to_string(made->pool->threads()) +
-                        " threads, " + libraries();
+    made->description = std::string("cpu, ") + isa_name(made->isa) + (made->type == GN_BF16 ? " with bf16, " : ", ") +
+                        std::to_string(made->pool->threads()) + " threads, " + libraries();
     *device = made.release();
   });
 }
 
 void close(gn_device* device) { delete device; }
-gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block, GN_F32}; }
+gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block, device->type}; }
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 // Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.
@@ -140,7 +147,7 @@ const gn_backend kBackend{
     [](gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale) {
       return safely([&] { scale_add(*device, dst, src, count, keep, scale); });
     },
-    nullptr,  // f32 alone
+    nullptr,  // kernels make what they multiply with of the parameters themselves
     own_bytes,
     [](gn_device* device, const float* values, int64_t count, double* result) {
       return safely([&] { *result = square_sum(*device, values, count); });

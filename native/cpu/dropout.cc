@@ -11,6 +11,7 @@
 namespace googlenet::cpu {
 namespace {
 
+template <class Element>
 class Dropout : public gn_kernel {
  public:
   Dropout(gn_device& device, const gn_step& step)
@@ -22,13 +23,13 @@ class Dropout : public gn_kernel {
         stream_(step.attributes.dropout_stream),
         from_(step.direction == GN_BACKWARD_DATA ? step.diff_dst : step.src, device.block),
         to_(step.direction == GN_BACKWARD_DATA ? step.diff_src : step.dst, device.block) {
-    implementation = kernels(device.isa).name;
+    implementation = activations<Element>(device.isa).name;
     if (!(ratio_ >= 0 && ratio_ < 1)) throw Failure(Code::INTERNAL, "a dropout ratio lies outside [0, 1)");
   }
 
   void run(const gn_bindings& bindings) override {
-    const float* from = from_.bind(bindings);
-    float* to = to_.bind(bindings);
+    const Element* from = from_.bind<Element>(bindings);
+    Element* to = to_.bind<Element>(bindings);
     if (!training_ && !accumulate_ && from == to) return;
     const Philox random(bindings.seed);
     pool_.ranges(int64_t(from_.n) * from_.blocks * from_.h, [&](int64_t first, int64_t last) {
@@ -42,7 +43,8 @@ class Dropout : public gn_kernel {
   }
 
  private:
-  void row(const Philox& random, uint32_t step, int64_t first_pixel, int64_t b, const float* from, float* to) const {
+  void row(const Philox& random, uint32_t step, int64_t first_pixel, int64_t b, const Element* from,
+           Element* to) const {
     const float scale = training_ ? 1.0f / (1.0f - ratio_) : 1.0f;
     const int64_t groups = (int64_t(from_.c) + 3) / 4;
     for (int x = 0; x < from_.w; x++)
@@ -52,8 +54,8 @@ class Dropout : public gn_kernel {
                                      : std::array<uint32_t, 4>{};
         for (int k = 0; k < 4; k++) {
           const bool kept = !training_ || Philox::uniform(words[k]) >= ratio_;
-          const float value = kept ? from[k] * scale : 0.0f;
-          to[k] = accumulate_ ? to[k] + value : value;
+          const float value = kept ? to_float(from[k]) * scale : 0.0f;
+          assign(to[k], accumulate_ ? to_float(to[k]) + value : value);
         }
       }
   }
@@ -68,6 +70,10 @@ class Dropout : public gn_kernel {
 
 }  // namespace
 
-Kernel make_dropout(gn_device& device, const gn_step& step) { return std::make_unique<Dropout>(device, step); }
+Kernel make_dropout(gn_device& device, const gn_step& step) {
+  const gn_tensor& to = step.direction == GN_BACKWARD_DATA ? step.diff_src : step.dst;
+  return with_element(
+      to.type, [&](auto element) -> Kernel { return std::make_unique<Dropout<decltype(element)>>(device, step); });
+}
 
 }  // namespace googlenet::cpu

@@ -7,11 +7,12 @@
 namespace googlenet::cpu {
 namespace {
 
+template <class Element>
 class Gradient : public gn_kernel {
  public:
   Gradient(gn_device& device, const gn_step& step)
       : pool_(*device.pool),
-        kernels_(kernels(device.isa)),
+        kernels_(activations<Element>(device.isa)),
         diff_(step.diff_src, device.block),
         other_(step.op == GN_SUM ? step.diff_dst : gn_tensor{}, device.block),
         mask_(step.mask, device.block) {
@@ -20,11 +21,11 @@ class Gradient : public gn_kernel {
       throw Failure(Code::INTERNAL, "a step on gradients has nothing to do");
   }
 
-  // A view's channels of one image are one run of floats; the images are further apart.
+  // A view's channels of one image are one run of elements; the images are further apart.
   void run(const gn_bindings& bindings) override {
-    float* diff = diff_.bind(bindings);
-    const float* other = other_.bind(bindings);
-    const float* mask = mask_.bind(bindings);
+    Element* diff = diff_.bind<Element>(bindings);
+    const Element* other = other_.bind<Element>(bindings);
+    const Element* mask = mask_.bind<Element>(bindings);
     const int64_t rows = int64_t(diff_.blocks) * diff_.h, row = diff_.plane / diff_.h;
     pool_.ranges(diff_.n * rows, [&](int64_t first, int64_t last) {
       while (first < last) {
@@ -40,12 +41,16 @@ class Gradient : public gn_kernel {
 
  private:
   ThreadPool& pool_;
-  const Kernels& kernels_;
+  const ActivationKernels<Element>& kernels_;
   const View diff_, other_, mask_;
 };
 
 }  // namespace
 
-Kernel make_gradient(gn_device& device, const gn_step& step) { return std::make_unique<Gradient>(device, step); }
+Kernel make_gradient(gn_device& device, const gn_step& step) {
+  return with_element(step.diff_src.type, [&](auto element) -> Kernel {
+    return std::make_unique<Gradient<decltype(element)>>(device, step);
+  });
+}
 
 }  // namespace googlenet::cpu

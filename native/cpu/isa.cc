@@ -29,14 +29,18 @@ std::string upper(const char* name) {
   return text;
 }
 
+std::string onednn_limit() {
+  const std::string limit = upper("ONEDNN_MAX_CPU_ISA");
+  return limit.empty() ? upper("DNNL_MAX_CPU_ISA") : limit;
+}
+
 Isa lower(Isa a, Isa b) { return a < b ? a : b; }
 
 }  // namespace
 
 Isa effective_isa() {
   Isa isa = processor_isa();
-  std::string onednn = upper("ONEDNN_MAX_CPU_ISA");
-  if (onednn.empty()) onednn = upper("DNNL_MAX_CPU_ISA");
+  const std::string onednn = onednn_limit();
   if (onednn.rfind("AVX2", 0) == 0) isa = lower(isa, Isa::avx2);  // AVX2, AVX2_VNNI, AVX2_VNNI_2
   if (onednn == "AVX" || onednn == "SSE41") isa = Isa::portable;
 
@@ -47,6 +51,16 @@ Isa effective_isa() {
     throw Failure(Code::INVALID_ARGUMENT,
                   "GOOGLENET_MAX_ISA must be avx512, avx2 or portable, but is " + own + "; correct or unset it");
   return isa;
+}
+
+bool has_bf16() {
+#if defined(__x86_64__)
+  const std::string onednn = onednn_limit();
+  return effective_isa() == Isa::avx512 && __builtin_cpu_supports("avx512bf16") && onednn != "AVX512_CORE" &&
+         onednn != "AVX512_CORE_VNNI";
+#else
+  return false;
+#endif
 }
 
 const char* isa_name(Isa isa) { return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "portable"; }

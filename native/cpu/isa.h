@@ -8,6 +8,8 @@ enum class Isa { portable, avx2, avx512 };
 
 Isa effective_isa();
 const char* isa_name(Isa isa);
+/** AVX-512 with instructions for bf16, and neither switch below it. */
+bool has_bf16();
 /** Channels per block: 16 with AVX-512, else 8 (oneDNN falls to reference code on 16-channel blocks there). */
 inline int block_of(Isa isa) { return isa == Isa::avx512 ? 16 : 8; }
 

@@ -18,8 +18,9 @@ struct gn_device {
   std::shared_ptr<googlenet::cpu::Onednn> onednn;
   googlenet::cpu::Copies<googlenet::cpu::WinogradWeights> winograd_weights;
   googlenet::Isa isa;
-  int block;           // 16 with AVX-512, else 8
-  bool exact = false;  // direct convolutions only
+  int block;              // 16 with AVX-512, else 8
+  bool exact = false;     // direct convolutions only
+  gn_type type = GN_F32;  // of activations
   std::string description;
 };
 

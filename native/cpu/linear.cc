@@ -8,7 +8,7 @@ namespace googlenet::cpu {
 
 static Rows rows_of(const gn_tensor& t) {
   const int64_t plane = int64_t(t.h) * t.w;
-  return {t.n, t.span * plane, t.channels * plane};
+  return {data_type_of(t.type), t.n, t.span * plane, t.channels * plane};
 }
 
 Linear::Linear(gn_device& device, const gn_step& step)
@@ -19,6 +19,7 @@ Linear::Linear(gn_device& device, const gn_step& step)
       dst_(step.direction == GN_FORWARD ? step.dst : step.diff_dst),
       source_(rows_of(src_)),
       output_(rows_of(dst_)),
+      multiplied_(data_type_of(device.type)),
       K(source_.columns),
       O(output_.columns) {
   if (step.accumulate || step.mask.arena != GN_NONE)
@@ -27,8 +28,8 @@ Linear::Linear(gn_device& device, const gn_step& step)
   const auto blocked = device.block == 16 ? memory::format_tag::aBcd16b : memory::format_tag::aBcd8b;
   plain_ = memory::desc(dims, f32, memory::format_tag::abcd);
   permuted_ = src_.h * src_.w > 1 ? memory::desc(dims, f32, blocked) : plain_;
-  x_desc_ = memory::desc({source_.count, K}, f32, memory::dims{source_.stride, 1});
-  y_desc_ = memory::desc({output_.count, O}, f32, memory::dims{output_.stride, 1});
+  x_desc_ = memory::desc({source_.count, K}, source_.type, memory::dims{source_.stride, 1});
+  y_desc_ = memory::desc({output_.count, O}, output_.type, memory::dims{output_.stride, 1});
 }
 
 void Linear::sync(const gn_bindings& bindings) {

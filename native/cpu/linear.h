@@ -1,13 +1,16 @@
 // What the two ways of computing a fully connected layer share: views as matrices, and weights in their order.
-// A source view is a row of K = span·h·w floats per image in blocked order [span/block][h][w][block]; weights are
+// A source view is a row of K = span·h·w elements per image in blocked order [span/block][h][w][block]; weights are
 // permuted to that order from Caffe's (C, H, W) when h·w > 1.
 #pragma once
 #include "cpu/onednn.h"
 
 namespace googlenet::cpu {
 
-/** dims (N, columns), rows `stride` floats apart. */
+using dnnl::memory;
+
+/** dims (N, columns), rows `stride` elements apart. */
 struct Rows {
+  memory::data_type type;
   int64_t count, columns, stride;
 };
 
@@ -17,7 +20,6 @@ class Linear : public gn_kernel {
   void sync(const gn_bindings& bindings) override;
 
  protected:
-  using memory = dnnl::memory;
   static constexpr auto f32 = memory::data_type::f32;
 
   bool has_bias() const { return step_.bias.offset >= 0; }
@@ -34,14 +36,15 @@ class Linear : public gn_kernel {
   }
   void execute(const dnnl::primitive& primitive, std::unordered_map<int, memory> arguments, const gn_bindings& b);
   memory at(const memory::desc& desc, void* data) { return memory(desc, onednn_.engine, data); }
-  float* x(const gn_bindings& b) const { return view_start(src_, b); }  // the source or its gradient
-  float* y(const gn_bindings& b) const { return view_start(dst_, b); }  // the output or its gradient
+  char* x(const gn_bindings& b) const { return view_start(src_, b); }  // the source or its gradient
+  char* y(const gn_bindings& b) const { return view_start(dst_, b); }  // the output or its gradient
 
   Onednn& onednn_;
   ThreadPool& pool_;
   const gn_step step_;
   const gn_tensor src_, dst_;
   const Rows source_, output_;
+  const memory::data_type multiplied_;  // type of the weights' copy
   const int64_t K, O;
   memory::desc plain_, permuted_;
   memory::desc x_desc_, y_desc_;

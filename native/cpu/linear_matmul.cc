@@ -10,7 +10,7 @@ class LinearMatmul : public Linear {
   LinearMatmul(gn_device& device, const gn_step& step) : Linear(device, step) {
     const bool forward = step.direction == GN_FORWARD;
     if (step.direction == GN_BACKWARD_WEIGHTS) {  // dW (O, K) = dy^T (O, N) · x (N, K)
-      transposed_ = memory::desc({O, output_.count}, f32, memory::dims{1, output_.stride});
+      transposed_ = memory::desc({O, output_.count}, output_.type, memory::dims{1, output_.stride});
       product_ = memory::desc({O, K}, f32, memory::dims{K, 1});
       if (permutes()) {
         product_at_ = scratch_.add(permuted_.get_size());
@@ -19,12 +19,12 @@ class LinearMatmul : public Linear {
       finish({onednn_.engine, transposed_, x_desc_, product_, attributes()});
     } else if (forward) {  // y (N, O) = x (N, K) · W^T (K, O) + bias
       if (has_bias()) bias_ = memory::desc({1, O}, f32, memory::format_tag::ab);
-      const memory::desc any({K, O}, f32, memory::format_tag::any);
+      const memory::desc any({K, O}, multiplied_, memory::format_tag::any);
       const Desc desc(onednn_.engine, x_desc_, any, bias_, y_desc_, attributes());
       weights_ = weights(memory::desc({K, O}, f32, memory::dims{1, K}), desc.weights_desc());
       finish(desc);
     } else {  // dx (N, K) = dy (N, O) · W (O, K)
-      const memory::desc any({O, K}, f32, memory::format_tag::any);
+      const memory::desc any({O, K}, multiplied_, memory::format_tag::any);
       const Desc desc(onednn_.engine, y_desc_, any, x_desc_, attributes());
       weights_ = weights(memory::desc({O, K}, f32, memory::dims{K, 1}), desc.weights_desc());
       finish(desc);
@@ -73,11 +73,13 @@ class LinearMatmul : public Linear {
     }
     if (!has_bias()) return;
     float* bias = b.gradients + step_.bias.offset;
-    const float* dy = y(b);
-    pool_.ranges(O, [&](int64_t first, int64_t last) {
-      for (int64_t o = first; o < last; o++) bias[o] = 0;
-      for (int64_t n = 0; n < output_.count; n++)
-        for (int64_t o = first; o < last; o++) bias[o] += dy[n * output_.stride + o];
+    with_element(dst_.type, [&](auto element) {
+      const auto* dy = reinterpret_cast<decltype(element)*>(y(b));
+      pool_.ranges(O, [&](int64_t first, int64_t last) {
+        for (int64_t o = first; o < last; o++) bias[o] = 0;
+        for (int64_t n = 0; n < output_.count; n++)
+          for (int64_t o = first; o < last; o++) bias[o] += to_float(dy[n * output_.stride + o]);
+      });
     });
   }
 

@@ -14,11 +14,12 @@ namespace {
 // A tile and its temporaries should stay in the first-level cache (32 KiB and more) beside the planes' lines.
 constexpr int64_t kTileBytes = 24 * 1024;
 
+template <class Element>
 class Lrn : public gn_kernel {
  public:
   Lrn(gn_device& device, const gn_step& step)
       : pool_(*device.pool),
-        kernels_(kernels(device.isa)),
+        kernels_(activations<Element>(device.isa)),
         backward_(step.direction == GN_BACKWARD_DATA),
         within_(step.attributes.lrn_region == GN_LRN_WITHIN),
         accumulate_(step.accumulate),
@@ -59,8 +60,8 @@ class Lrn : public gn_kernel {
   }
 
  private:
-  float* at(const View& view, const gn_bindings& bindings, int64_t n, int64_t offset) const {
-    float* base = view.bind(bindings);
+  Element* at(const View& view, const gn_bindings& bindings, int64_t n, int64_t offset) const {
+    Element* base = view.bind<Element>(bindings);
     return base ? base + n * view.image + offset : nullptr;
   }
 
@@ -71,8 +72,8 @@ class Lrn : public gn_kernel {
       const int64_t n = first / pixels, pixel = first % pixels;
       const int64_t count = pixels - pixel < last - first ? pixels - pixel : last - first;
       const int64_t offset = pixel * kernels_.block;
-      const float* src = at(src_, bindings, n, offset);
-      float* dst = at(dst_, bindings, n, offset);
+      const Element* src = at(src_, bindings, n, offset);
+      Element* dst = at(dst_, bindings, n, offset);
       if (backward_)
         kernels_.lrn_across_backward(shape_, src, at(diff_dst_, bindings, n, offset), dst,
                                      at(mask_, bindings, n, offset), accumulate_, count, scratch);
@@ -89,8 +90,8 @@ class Lrn : public gn_kernel {
       const int64_t plane = first / rows, n = plane / src_.blocks, offset = plane % src_.blocks * src_.plane;
       const int y0 = int(first - plane * rows);
       const int y1 = last - plane * rows < rows ? int(last - plane * rows) : rows;
-      const float* src = at(src_, bindings, n, offset);
-      float* dst = at(dst_, bindings, n, offset);
+      const Element* src = at(src_, bindings, n, offset);
+      Element* dst = at(dst_, bindings, n, offset);
       if (backward_)
         kernels_.lrn_within_backward(shape_, src, at(diff_dst_, bindings, n, offset), dst,
                                      at(mask_, bindings, n, offset), accumulate_, scratch);
@@ -101,7 +102,7 @@ class Lrn : public gn_kernel {
   }
 
   ThreadPool& pool_;
-  const Kernels& kernels_;
+  const ActivationKernels<Element>& kernels_;
   const bool backward_, within_, accumulate_;
   const View src_, dst_, diff_dst_, mask_;  // dst_: backward's diff_src
   LrnShape shape_;
@@ -110,6 +111,9 @@ class Lrn : public gn_kernel {
 
 }  // namespace
 
-Kernel make_lrn(gn_device& device, const gn_step& step) { return std::make_unique<Lrn>(device, step); }
+Kernel make_lrn(gn_device& device, const gn_step& step) {
+  return with_element(step.src.type,
+                      [&](auto element) -> Kernel { return std::make_unique<Lrn<decltype(element)>>(device, step); });
+}
 
 }  // namespace googlenet::cpu

@@ -59,8 +59,9 @@ static memory::format_tag blocked(const gn_device& device) {
 }
 
 memory::desc describe(const gn_device& device, const gn_tensor& t) {
-  if (t.planar) return memory::desc({t.n, t.c, t.h, t.w}, memory::data_type::f32, memory::format_tag::nchw);
-  const memory::desc buffer({t.n, t.channels, t.h, t.w}, memory::data_type::f32, blocked(device));
+  const memory::data_type type = data_type_of(t.type);
+  if (t.planar) return memory::desc({t.n, t.c, t.h, t.w}, type, memory::format_tag::nchw);
+  const memory::desc buffer({t.n, t.channels, t.h, t.w}, type, blocked(device));
   return is_slice(t) ? buffer.submemory_desc({t.n, t.span, t.h, t.w}, {0, t.channel, 0, 0}) : buffer;
 }
 

@@ -76,9 +76,13 @@ inline void* buffer_of(const gn_tensor& tensor, const gn_bindings& bindings) {
   return static_cast<char*>(bindings.arenas[tensor.arena]) + tensor.offset;
 }
 
-/** First float of a view. */
-inline float* view_start(const gn_tensor& tensor, const gn_bindings& bindings) {
-  return reinterpret_cast<float*>(static_cast<char*>(bindings.arenas[tensor.arena]) + view_offset(tensor));
+/** First element of a view. */
+inline char* view_start(const gn_tensor& tensor, const gn_bindings& bindings) {
+  return static_cast<char*>(bindings.arenas[tensor.arena]) + view_offset(tensor);
+}
+
+inline dnnl::memory::data_type data_type_of(gn_type type) {
+  return type == GN_BF16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
 }
 
 dnnl::primitive_attr user_scratchpad();

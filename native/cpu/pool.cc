@@ -25,11 +25,12 @@ void covering(int size, int out, int kernel, int stride, int pad, std::vector<in
   }
 }
 
+template <class Element>
 class Pool : public gn_kernel {
  public:
   Pool(gn_device& device, const gn_step& step)
       : pool_(*device.pool),
-        kernels_(kernels(device.isa)),
+        kernels_(activations<Element>(device.isa)),
         backward_(step.direction == GN_BACKWARD_DATA),
         average_(step.attributes.pool_kind == GN_POOL_AVERAGE),
         accumulate_(step.accumulate),
@@ -80,9 +81,9 @@ class Pool : public gn_kernel {
   }
 
   void run(const gn_bindings& bindings) override {
-    float* in = in_.bind(bindings);
-    float* out = out_.bind(bindings);
-    const float* mask = mask_.bind(bindings);
+    Element* in = in_.bind<Element>(bindings);
+    Element* out = out_.bind<Element>(bindings);
+    const Element* mask = mask_.bind<Element>(bindings);
     uint8_t* index = workspace_.arena == GN_NONE
                          ? nullptr
                          : static_cast<uint8_t*>(bindings.arenas[workspace_.arena]) + workspace_.offset;
@@ -92,10 +93,10 @@ class Pool : public gn_kernel {
         const int64_t plane = first / rows, n = plane / in_.blocks, b = plane % in_.blocks;
         const int y0 = int(first - plane * rows);
         const int y1 = last - plane * rows < rows ? int(last - plane * rows) : rows;
-        float* src = in + n * in_.image + b * in_.plane;
-        float* dst = out + n * out_.image + b * out_.plane;
+        Element* src = in + n * in_.image + b * in_.plane;
+        Element* dst = out + n * out_.image + b * out_.plane;
         uint8_t* at = index ? index + plane * out_.plane : nullptr;
-        const float* zeroing = mask ? mask + n * mask_.image + b * mask_.plane : nullptr;
+        const Element* zeroing = mask ? mask + n * mask_.image + b * mask_.plane : nullptr;
         if (!backward_ && average_)
           kernels_.average_forward(shape_, src, dst, y0, y1);
         else if (!backward_ && at)
@@ -113,7 +114,7 @@ class Pool : public gn_kernel {
 
  private:
   ThreadPool& pool_;
-  const Kernels& kernels_;
+  const ActivationKernels<Element>& kernels_;
   const bool backward_, average_, accumulate_;
   const View in_, out_;  // src and dst, or diff_src and diff_dst
   const View mask_;
@@ -125,6 +126,9 @@ class Pool : public gn_kernel {
 
 }  // namespace
 
-Kernel make_pool(gn_device& device, const gn_step& step) { return std::make_unique<Pool>(device, step); }
+Kernel make_pool(gn_device& device, const gn_step& step) {
+  return with_element(step.direction == GN_FORWARD ? step.dst.type : step.diff_src.type,
+                      [&](auto element) -> Kernel { return std::make_unique<Pool<decltype(element)>>(device, step); });
+}
 
 }  // namespace googlenet::cpu

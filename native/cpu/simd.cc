@@ -1,6 +1,8 @@
 // See simd.h. Compiled once, without special instruction flags.
 #include "cpu/simd.h"
 
+#include "core/status.h"
+
 namespace googlenet::cpu {
 
 const Kernels& kernels(Isa isa) {
@@ -10,6 +12,25 @@ const Kernels& kernels(Isa isa) {
 #endif
   (void)isa;
   return kernels_portable();
+}
+
+template <>
+const ActivationKernels<float>& activations<float>(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::avx512) return activations_avx512();
+  if (isa == Isa::avx2) return activations_avx2();
+#endif
+  (void)isa;
+  return activations_portable();
+}
+
+template <>
+const ActivationKernels<Bf16>& activations<Bf16>(Isa) {
+#if defined(__x86_64__)
+  return activations_avx512_bf16();
+#else
+  throw Failure(Code::INTERNAL, "there are no loops over bf16 for this processor");
+#endif
 }
 
 }  // namespace googlenet::cpu

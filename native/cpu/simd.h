@@ -6,5 +6,8 @@
 namespace googlenet::cpu {
 
 const Kernels& kernels(Isa isa);
+/** Bf16's need has_bf16(). */
+template <class Element>
+const ActivationKernels<Element>& activations(Isa isa);
 
 }  // namespace googlenet::cpu

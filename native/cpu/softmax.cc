@@ -1,5 +1,6 @@
 // SOFTMAX over the logical channels of every pixel, and LOSS: softmax with the mean cross-entropy of N labels. Sums run
 // in f64 in channel order within one thread, so that results do not depend on the number of threads.
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 #include <string>
@@ -15,26 +16,32 @@ namespace {
 
 /** Channel c of one pixel, over the blocks of a view. */
 struct Pixel {
-  float* base;
+  char* base;
+  gn_type type;
   int64_t plane;
   int shift;  // block = 1 << shift
-  float& operator[](int c) const { return base[(c >> shift) * plane + (c & ((1 << shift) - 1))]; }
+  int64_t at(int c) const { return (c >> shift) * plane + (c & ((1 << shift) - 1)); }
+  float operator[](int c) const {
+    return type == GN_F32 ? reinterpret_cast<float*>(base)[at(c)] : to_float(reinterpret_cast<Bf16*>(base)[at(c)]);
+  }
+  void set(int c, float value) const {
+    if (type == GN_F32)
+      reinterpret_cast<float*>(base)[at(c)] = value;
+    else
+      assign(reinterpret_cast<Bf16*>(base)[at(c)], value);
+  }
 };
 
 /** y = softmax(x), padding 0; x and y may be the same. NaN and infinite values make all of y NaN. */
 void softmax(const Pixel& x, const Pixel& y, int classes, int span) {
-  float largest = x[0];
-  for (int c = 1; c < classes; c++)
-    if (x[c] > largest) largest = x[c];
+  std::vector<float> e(classes);
+  for (int c = 0; c < classes; c++) e[c] = x[c];
+  const float largest = *std::max_element(e.begin(), e.end());
   double sum = 0;
-  for (int c = 0; c < classes; c++) {
-    const float e = std::exp(x[c] - largest);
-    sum += e;
-    y[c] = e;
-  }
+  for (float& value : e) sum += value = std::exp(value - largest);
   const double scale = 1 / sum;
-  for (int c = 0; c < classes; c++) y[c] = float(y[c] * scale);
-  for (int c = classes; c < span; c++) y[c] = 0;
+  for (int c = 0; c < classes; c++) y.set(c, float(e[c] * scale));
+  for (int c = classes; c < span; c++) y.set(c, 0);
 }
 
 class Softmax : public gn_kernel {
@@ -54,7 +61,7 @@ class Softmax : public gn_kernel {
         diff_dst_(step.diff_dst, device.block),
         sample_loss_(loss_ ? dst_.n : 0),
         sample_right_(loss_ ? dst_.n : 0) {
-    implementation = kernels(device.isa).name;
+    implementation = device.type == GN_BF16 ? activations<Bf16>(device.isa).name : activations<float>(device.isa).name;
     if (classes_ < 1 || classes_ > dst_.span)
       throw Failure(Code::INTERNAL, std::string("softmax '") + step.name + "' has more classes than channels");
     if (loss_ && (dst_.h != 1 || dst_.w != 1))
@@ -85,7 +92,8 @@ class Softmax : public gn_kernel {
 
  private:
   Pixel pixel_of(const View& view, const gn_bindings& bindings, int64_t n, int64_t pixel) const {
-    return {view.bind(bindings) + n * view.image + pixel * block_, view.plane, block_ == 16 ? 4 : 3};
+    return {view.bind<char>(bindings) + (n * view.image + pixel * block_) * gn_bytes_of(view.type), view.type,
+            view.plane, block_ == 16 ? 4 : 3};
   }
 
   void check_labels(const gn_bindings& bindings) const {
@@ -114,7 +122,7 @@ class Softmax : public gn_kernel {
   // LOSS: dx = weight / N * (p - onehot); SOFTMAX: dx = y * (dy - sum(dy * y)).
   void backward(const gn_bindings& bindings, int64_t n, int64_t pixel) const {
     const Pixel y = pixel_of(dst_, bindings, n, pixel), dx = pixel_of(diff_src_, bindings, n, pixel);
-    const auto write = [&](int c, float value) { dx[c] = accumulate_ ? dx[c] + value : value; };
+    const auto write = [&](int c, float value) { dx.set(c, accumulate_ ? dx[c] + value : value); };
     if (loss_) {
       const float scale = weight_ / float(dst_.n);
       const int label = bindings.labels[n];
@@ -125,7 +133,7 @@ class Softmax : public gn_kernel {
       for (int c = 0; c < classes_; c++) sum += double(dy[c]) * y[c];
       for (int c = 0; c < classes_; c++) write(c, float(y[c] * (dy[c] - sum)));
     }
-    for (int c = classes_; c < diff_src_.span; c++) dx[c] = 0;
+    for (int c = classes_; c < diff_src_.span; c++) dx.set(c, 0);
   }
 
   ThreadPool& pool_;

@@ -4,21 +4,22 @@
 #include <vector>
 
 #include "core/status.h"
+#include "cpu/element.h"
 #include "cpu/kernel.h"
 #include "cpu/simd.h"
 
 namespace googlenet::cpu {
 namespace {
 
-/** A view of either layout. Rows of one channel: `step` floats from pixel to pixel. */
+/** A view of either layout, in elements. */
 struct Layout {
   Layout(const gn_tensor& t, int block_size)
       : block(t.planar ? 1 : block_size),
         area(int64_t(t.h) * t.w),
         image(t.channels * area),
-        start(t.offset / int64_t(sizeof(float)) + t.channel * area) {}
+        start(t.offset / gn_bytes_of(t.type) + t.channel * area) {}
 
-  /** Floats from the arena's start to pixel (n, channel, 0, 0); channel is relative to the view. */
+  /** Elements from the arena's start to pixel (n, channel, 0, 0); channel is relative to the view. */
   int64_t at(int64_t n, int64_t channel) const {
     return start + n * image + channel / block * block * area + channel % block;
   }
@@ -43,8 +44,9 @@ constexpr int64_t kStrip = 256;  // pixels worked on together: a few KiB
 
 }  // namespace
 
-void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
-                   gn_host_format format, const float mean[3]) {
+template <class Element>
+static void import_as(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena,
+                      const void* host, gn_host_format format, const float mean[3]) {
   if (format == GN_HOST_PHOTOS)
     throw Failure(Code::UNSUPPORTED, "the processor makes images of photos while it decodes them: it takes no photos");
   const bool bytes = format == GN_HOST_U8_NHWC_RGB;
@@ -53,11 +55,12 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
   const float none[3] = {0, 0, 0};
   const float* minus = mean ? mean : none;
   const Kernels& k = kernels(device.isa);
+  const ActivationKernels<Element>& elements = activations<Element>(device.isa);
   const Layout layout(dst, device.block);
   const std::vector<int32_t> channels = physical(dst, channel_map);
   std::vector<int32_t> logical(dst.span, -1);
   for (int c = 0; c < dst.c; c++) logical[channels[c]] = c;
-  float* base = static_cast<float*>(arena);
+  Element* base = static_cast<Element*>(arena);
 
   const int64_t strips = (layout.area + kStrip - 1) / kStrip;
   device.pool->ranges(dst.n * strips, [&](int64_t first, int64_t last) {
@@ -69,19 +72,26 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
         k.split_rgb(static_cast<const uint8_t*>(host) + (n * layout.area + pixel) * 3, count, minus, planes[0],
                     planes[1], planes[2]);
       for (int channel = 0; channel < dst.span; channel++) {
-        float* to = base + layout.at(n, channel) + pixel * layout.block;
+        Element* to = base + layout.at(n, channel) + pixel * layout.block;
         const int c = logical[channel];
         if (c < 0) {
-          for (int64_t x = 0; x < count; x++) to[x * layout.block] = 0;
+          for (int64_t x = 0; x < count; x++) to[x * layout.block] = Element{};
           continue;
         }
         const float* from = bytes ? planes[c] : static_cast<const float*>(host) + (n * dst.c + c) * layout.area + pixel;
         if (layout.block == 1)
-          std::memcpy(to, from, size_t(count) * sizeof(float));
+          elements.narrow(from, to, count);
         else
-          for (int64_t x = 0; x < count; x++) to[x * layout.block] = from[x];
+          for (int64_t x = 0; x < count; x++) assign(to[x * layout.block], from[x]);
       }
     }
+  });
+}
+
+void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* channel_map, void* arena, const void* host,
+                   gn_host_format format, const float mean[3]) {
+  with_element(dst.type, [&](auto element) {
+    import_as<decltype(element)>(device, dst, channel_map, arena, host, format, mean);
   });
 }
 
@@ -89,13 +99,15 @@ void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* chann
                    float* host) {
   const Layout layout(src, device.block);
   const std::vector<int32_t> channels = physical(src, channel_map);
-  const float* base = static_cast<const float*>(arena);
-  device.pool->ranges(int64_t(src.n) * src.c, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; i++) {
-      const float* from = base + layout.at(i / src.c, channels[i % src.c]);
-      float* to = host + i * layout.area;
-      for (int64_t x = 0; x < layout.area; x++) to[x] = from[x * layout.block];
-    }
+  with_element(src.type, [&](auto element) {
+    const auto* base = static_cast<const decltype(element)*>(arena);
+    device.pool->ranges(int64_t(src.n) * src.c, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; i++) {
+        const auto* from = base + layout.at(i / src.c, channels[i % src.c]);
+        float* to = host + i * layout.area;
+        for (int64_t x = 0; x < layout.area; x++) to[x] = to_float(from[x * layout.block]);
+      }
+    });
   });
 }
 

@@ -30,7 +30,7 @@ static bool map_is_small(const gn_step& step) {
 }
 
 Kernel make_winograd(gn_device& device, const gn_step& step) {
-  if (device.exact || !winograd_can(step)) return nullptr;
+  if (device.exact || device.type != GN_F32 || !winograd_can(step)) return nullptr;
   const gn_tensor& dst = step.direction == GN_FORWARD ? step.dst : step.diff_dst;
   const int64_t pixels = int64_t(dst.n) * dst.h * dst.w;
   if (pixels < kFewestPixels[step.direction] && !map_is_small(step)) return nullptr;

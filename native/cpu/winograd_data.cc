@@ -84,8 +84,8 @@ class WinogradData : public gn_kernel {
   int64_t chunks() const { return (shape_.outputs + kernels_.winograd_chunk - 1) / kernels_.winograd_chunk; }
 
   void run_apart(const gn_bindings& b) {
-    const float* src = src_.bind(b);
-    float* dst = dst_.bind(b);
+    const float* src = src_.bind<float>(b);
+    float* dst = dst_.bind<float>(b);
     in_slots(pool_, int64_t(tiles_.blocks.size()), [&](int64_t slot, int64_t i) {
       const WinogradBlock& block = tiles_.blocks[size_t(i)];
       kernels_.winograd_input(shape_, block, src, v(b, slot), 0, int64_t(block.first[4]) * src_.blocks);
@@ -94,8 +94,8 @@ class WinogradData : public gn_kernel {
   }
 
   void run_together(const gn_bindings& b) {
-    const float* src = src_.bind(b);
-    float* dst = dst_.bind(b);
+    const float* src = src_.bind<float>(b);
+    float* dst = dst_.bind<float>(b);
     for (size_t i = 0; i < tiles_.blocks.size(); i++) {
       const WinogradBlock& block = tiles_.blocks[i];
       pool_.ranges(int64_t(block.first[4]) * src_.blocks, [&](int64_t first, int64_t last) {

@@ -64,7 +64,7 @@ class WinogradGradient : public gn_kernel {
   static float* at(const gn_bindings& b, int64_t offset) { return Scratch::floats(b, offset); }
 
   void transform(const gn_bindings& b, const WinogradBlock& block) {
-    const float *src = src_.bind(b), *diff_dst = diff_dst_.bind(b);
+    const float *src = src_.bind<float>(b), *diff_dst = diff_dst_.bind<float>(b);
     const int64_t inputs = int64_t(block.first[4]) * src_.blocks, outputs = int64_t(block.first[4]) * diff_dst_.blocks;
     pool_.ranges(inputs + outputs, [&](int64_t first, int64_t last) {
       kernels_.winograd_input(shape_, block, src, at(b, v_at_), first, std::min(last, inputs));

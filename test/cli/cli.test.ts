@@ -182,7 +182,7 @@ describe('failures', () => {
     ['a missing file', ['eval', '--weights', 'no.safetensors', '--data', 'x'], 1, 'no.safetensors'],
     ['a missing folder', ['train', '--data', 'no/such/folder'], 1, 'no/such/folder'],
     ['no CUDA', ['summary', '--device', 'cuda'], 1, "hint: 'googlenet doctor'"],
-    ['bf16 on the processor', ['bench', 'train', '--precision', 'bf16'], 1, 'bf16 on the processor is not built yet'],
+    ['tf32 on the processor', ['bench', 'train', '--precision', 'tf32'], 1, 'tensor cores of GPUs'],
     ['an unknown precision', ['bench', 'train', '--precision', 'f16'], 2, 'auto, f32, tf32, bf16'],
     ['a format it cannot write', ['convert', 'a.safetensors', 'b.pth'], 1, 'a.safetensors'],
   ])('%s', async (_, args, expected, message) => {

@@ -7,11 +7,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { simulatedTolerances } from '../gpu/tolerances.js'
 import { cases } from '../ops/cases.js'
 import { relativeError } from '../ops/compare.js'
+import { expectPrecision } from '../ops/precision.js'
 import { makeProblem } from '../ops/problem.js'
 import { NativeProcess, nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { rowsOf, runReference } from '../reference/network.js'
 import { buildSimulator, simulated } from '../simulator/simulator.js'
-import { expectPrecision } from './precision.js'
 
 const withWeights = cases.filter(({ rows }) => rows.some(({ op }) => op === 'conv' || op === 'linear'))
 

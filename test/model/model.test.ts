@@ -37,8 +37,7 @@ describe('create', () => {
     ['an unknown device', { device: 'tpu' }, 'INVALID_ARGUMENT', 'device: expected'],
     ['cuda', { device: 'cuda' }, 'DEVICE_UNAVAILABLE', "Use device 'cpu'"],
     ['cuda by number', { device: 'cuda:1' }, 'DEVICE_UNAVAILABLE', "device 'cuda:1' is not available: "],
-    ['bf16 on the processor', { precision: 'bf16' }, 'UNSUPPORTED', 'bf16 on the processor is not built yet'],
-    ['tf32 on the processor', { precision: 'tf32' }, 'UNSUPPORTED', 'tensor cores of GPUs'],
+    ['tf32 on the processor', { precision: 'tf32' }, 'UNSUPPORTED', "Use precision 'f32' or 'bf16', or device 'cuda'"],
     [
       'an unknown precision',
       { precision: 'f16' },

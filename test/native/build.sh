@@ -10,8 +10,8 @@ out=build/native-tests${SANITIZE:+-$SANITIZE}
 mkdir -p "$out"
 flags="-std=c++20 -O2 -g -Wall -Wextra -Werror -Inative -Itest/native -pthread ${SANITIZE:+-fsanitize=$SANITIZE}"
 cxx=${CXX:-g++}
-sets=portable wide=
-if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512" wide=wide; fi
+sets=portable wide= bf16=
+if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512" wide=wide bf16=avx512_bf16; fi
 if [ -n "${SANITIZE:-}" ]; then wide=; fi  # the same loops as the others
 newest=$(find native/cpu native/core native/backend native/train native/optim native/ops test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
 objects=
@@ -23,16 +23,22 @@ kernels() { # instruction set
   case $1 in
     avx2) isa="-DGOOGLENET_SIMD=avx2 -mavx2 -mfma" ;;
     avx512) isa="-DGOOGLENET_SIMD=avx512 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma" ;;
+    avx512_bf16) isa="-DGOOGLENET_SIMD=avx512_bf16 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma -mavx512bf16 -mamx-tile -mamx-bf16" ;;
     wide) isa="-DGOOGLENET_SIMD=avx512 -DGOOGLENET_VECTOR=\"vector-wide.h\" -Wno-psabi" ;;
     *) isa=-DGOOGLENET_SIMD=portable ;;
   esac
   for file in native/cpu/simd/*.cc; do
+    case $1/$(basename "$file") in
+      avx512_bf16/winograd-* | avx512_bf16/update.cc | avx512_bf16/flat.cc | avx512_bf16/table.cc) continue ;;
+      avx512_bf16/amx*) ;;
+      */amx*) continue ;;
+    esac
     compile "$file" "$out/$1-$(basename "$file" .cc).o" "-O3 -ffp-contract=fast $isa"
   done
 }
-for set in $sets; do kernels "$set"; done
+for set in $sets $bf16; do kernels "$set"; done
 simd=$objects objects=
-if [ -n "$wide" ]; then for set in portable avx2 wide; do kernels "$set"; done; fi
+if [ -n "$wide" ]; then for set in portable avx2 wide $bf16; do kernels "$set"; done; fi
 simd_wide=$objects objects=
 for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
   winograd_weights; do

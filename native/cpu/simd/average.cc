@@ -4,7 +4,7 @@
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 
-void average_forward(const PoolShape& p, const float* src, float* dst, int first, int last) {
+void average_forward(const PoolShape& p, const Element* src, Element* dst, int first, int last) {
   for (int oy = first; oy < last; oy++) {
     const int top = oy * p.stride_h - p.pad_h;
     const int y0 = larger(top, 0), y1 = smaller(top + p.kernel_h, p.h);
@@ -13,7 +13,7 @@ void average_forward(const PoolShape& p, const float* src, float* dst, int first
       const int x0 = larger(left, 0), x1 = smaller(left + p.kernel_w, p.w);
       Vec sum = zero();
       for (int y = y0; y < y1; y++) {
-        const float* row = src + int64_t(y) * p.w * B;
+        const Element* row = src + int64_t(y) * p.w * B;
         for (int x = x0; x < x1; x++) sum = add(sum, load(row + x * B));
       }
       const int64_t o = int64_t(oy) * p.out_w + ox;
@@ -22,8 +22,8 @@ void average_forward(const PoolShape& p, const float* src, float* dst, int first
   }
 }
 
-void average_backward(const PoolShape& p, const float* diff_dst, float* diff_src, const float* mask, bool accumulate,
-                      int first, int last) {
+void average_backward(const PoolShape& p, const Element* diff_dst, Element* diff_src, const Element* mask,
+                      bool accumulate, int first, int last) {
   for (int y = first; y < last; y++) {
     for (int x = 0; x < p.w; x++) {
       Vec sum = zero();

@@ -1,18 +1,7 @@
-// Loops over flat arrays: sums of gradients, ReLU masks, the gradient norm, and bytes to planes.
+// Loops over flat arrays of f32: the gradient norm, and bytes to planes.
 #include "cpu/simd/functions.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
-
-void combine(float* diff, const float* other, const float* mask, int64_t count) {
-  if (!other) {
-    for (int64_t i = 0; i < count; i += B) store(diff + i, keep_positive(load(mask + i), load(diff + i)));
-  } else if (!mask) {
-    for (int64_t i = 0; i < count; i += B) store(diff + i, add(load(diff + i), load(other + i)));
-  } else {
-    for (int64_t i = 0; i < count; i += B)
-      store(diff + i, keep_positive(load(mask + i), add(load(diff + i), load(other + i))));
-  }
-}
 
 // 16 partial sums whatever the vector width: a square of an f32 is exact in f64, so fused or not, the order of the
 // additions alone decides the bits.

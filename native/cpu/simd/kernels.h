@@ -9,6 +9,11 @@
 
 namespace googlenet::cpu {
 
+/** The upper half of an f32. */
+struct Bf16 {
+  uint16_t bits;
+};
+
 /** Pooling of one plane. Window (oy, ox) covers rows oy * stride_h - pad_h + [0, kernel_h), clipped to the plane. */
 struct PoolShape {
   int h, w, out_h, out_w;
@@ -21,7 +26,7 @@ struct PoolShape {
 struct LrnShape {
   int size;        // window, odd
   int blocks;      // ACROSS: channel blocks of the view
-  int64_t plane;   // ACROSS: floats from block to block
+  int64_t plane;   // ACROSS: elements from block to block
   int h, w;        // WITHIN
   float k, scale;  // s = k + scale * sum x^2, with scale = alpha / size^(1 or 2)
   float beta;
@@ -66,33 +71,42 @@ struct WinogradShape {
   bool relu;
 };
 
-/** A computed gradient is put into diff_src by += or =, then zeroed where mask <= 0 (null: no mask). */
-struct Kernels {
+/** Loops over activations and their gradients. A computed gradient is put into diff_src by += or =, then zeroed where mask <= 0 (null: no mask). */
+template <class Element>
+struct ActivationKernels {
   const char* name;  // "own:avx512"
   int block;
 
   // Rows [first, last) of the output plane. `index` receives the window index of each maximum (255: empty window).
-  void (*max_forward)(const PoolShape&, const float* src, float* dst, int first, int last);
-  void (*max_forward_index)(const PoolShape&, const float* src, float* dst, uint8_t* index, int first, int last);
-  void (*average_forward)(const PoolShape&, const float* src, float* dst, int first, int last);
+  void (*max_forward)(const PoolShape&, const Element* src, Element* dst, int first, int last);
+  void (*max_forward_index)(const PoolShape&, const Element* src, Element* dst, uint8_t* index, int first, int last);
+  void (*average_forward)(const PoolShape&, const Element* src, Element* dst, int first, int last);
   // Rows [first, last) of the diff_src plane, each element gathered from the windows that cover it.
-  void (*max_backward)(const PoolShape&, const float* diff_dst, const uint8_t* index, float* diff_src,
-                       const float* mask, bool accumulate, int first, int last);
-  void (*average_backward)(const PoolShape&, const float* diff_dst, float* diff_src, const float* mask, bool accumulate,
-                           int first, int last);
+  void (*max_backward)(const PoolShape&, const Element* diff_dst, const uint8_t* index, Element* diff_src,
+                       const Element* mask, bool accumulate, int first, int last);
+  void (*average_backward)(const PoolShape&, const Element* diff_dst, Element* diff_src, const Element* mask,
+                           bool accumulate, int first, int last);
 
   // `pixels` neighbouring pixels of all blocks. `scratch`: lrn_scratch floats.
   int64_t (*lrn_scratch)(const LrnShape&);
-  void (*lrn_across_forward)(const LrnShape&, const float* src, float* dst, int64_t pixels, float* scratch);
-  void (*lrn_across_backward)(const LrnShape&, const float* src, const float* diff_dst, float* diff_src,
-                              const float* mask, bool accumulate, int64_t pixels, float* scratch);
+  void (*lrn_across_forward)(const LrnShape&, const Element* src, Element* dst, int64_t pixels, float* scratch);
+  void (*lrn_across_backward)(const LrnShape&, const Element* src, const Element* diff_dst, Element* diff_src,
+                              const Element* mask, bool accumulate, int64_t pixels, float* scratch);
   // One plane; scratch: two planes more.
-  void (*lrn_within_forward)(const LrnShape&, const float* src, float* dst, int first, int last);
-  void (*lrn_within_backward)(const LrnShape&, const float* src, const float* diff_dst, float* diff_src,
-                              const float* mask, bool accumulate, float* scratch);
+  void (*lrn_within_forward)(const LrnShape&, const Element* src, Element* dst, int first, int last);
+  void (*lrn_within_backward)(const LrnShape&, const Element* src, const Element* diff_dst, Element* diff_src,
+                              const Element* mask, bool accumulate, float* scratch);
 
   // diff += other (null: nothing to add), then masked. count: a multiple of B.
-  void (*combine)(float* diff, const float* other, const float* mask, int64_t count);
+  void (*combine)(Element* diff, const Element* other, const Element* mask, int64_t count);
+
+  /** Floats to elements: rounded to the nearest, ties to even. */
+  void (*narrow)(const float* from, Element* to, int64_t count);
+};
+
+/** Loops over f32. */
+struct Kernels {
+  const char* name;  // "own:avx512"
 
   void (*update)(gn_rule rule, const UpdateArrays&, int64_t count, const UpdateFactors&);
   void (*scale_add)(float* dst, const float* src, int64_t count, float keep, float scale);
@@ -129,7 +143,11 @@ struct Kernels {
 #if defined(__x86_64__)
 const Kernels& kernels_avx512();
 const Kernels& kernels_avx2();
+const ActivationKernels<Bf16>& activations_avx512_bf16();
+const ActivationKernels<float>& activations_avx512();
+const ActivationKernels<float>& activations_avx2();
 #endif
 const Kernels& kernels_portable();
+const ActivationKernels<float>& activations_portable();
 
 }  // namespace googlenet::cpu

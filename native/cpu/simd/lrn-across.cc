@@ -19,13 +19,13 @@ GOOGLENET_INLINE void clear_margins(const LrnShape& p, float* rows) {
 
 /** The next tile's vector of the same plane into the second-level cache. The backward pass reads and writes more planes
  *  at once than the processor's own prefetcher follows (32 pages on Intel). */
-GOOGLENET_INLINE void fetch_ahead(const LrnShape& p, const float* at) { __builtin_prefetch(at + p.tile * B, 0, 2); }
+GOOGLENET_INLINE void fetch_ahead(const LrnShape& p, const Element* at) { __builtin_prefetch(at + p.tile * B, 0, 2); }
 
 /** Pixel-major copy of `count` pixels of all blocks into rows, past the margin. */
-GOOGLENET_INLINE void gather(const LrnShape& p, const float* src, float* rows, int count) {
+GOOGLENET_INLINE void gather(const LrnShape& p, const Element* src, float* rows, int count) {
   for (int b = 0; b < p.blocks; b++)
     for (int t = 0; t < count; t++) {
-      const float* from = src + b * p.plane + int64_t(t) * B;
+      const Element* from = src + b * p.plane + int64_t(t) * B;
       fetch_ahead(p, from);
       store(rows + t * width(p) + margin(p) + b * B, load(from));
     }
@@ -48,8 +48,8 @@ GOOGLENET_INLINE Vec window_sum(const float* at, int size) {
   return sum;
 }
 
-GOOGLENET_INLINE void forward(const LrnShape& p, const float* src, float* dst, int64_t pixels, float* x, const int size,
-                              const float beta) {
+GOOGLENET_INLINE void forward(const LrnShape& p, const Element* src, Element* dst, int64_t pixels, float* x,
+                              const int size, const float beta) {
   const int64_t row = width(p);
   const Vec k = all(p.k), scale = all(p.scale);
   clear_margins(p, x);
@@ -58,7 +58,7 @@ GOOGLENET_INLINE void forward(const LrnShape& p, const float* src, float* dst, i
     gather(p, src + i * B, x, count);
     for (int b = 0; b < p.blocks; b++) {
       const float* at = x + margin(p) + b * B;
-      float* out = dst + b * p.plane + i * B;
+      Element* out = dst + b * p.plane + i * B;
       for (int t = 0; t < count; t++, at += row, out += B) {
         Vec inverse;
         const Vec s = fma(scale, window_squares(at, size), k);
@@ -68,8 +68,8 @@ GOOGLENET_INLINE void forward(const LrnShape& p, const float* src, float* dst, i
   }
 }
 
-GOOGLENET_INLINE void backward(const LrnShape& p, const float* src, const float* diff_dst, float* diff_src,
-                               const float* mask, bool accumulate, int64_t pixels, float* scratch, const int size,
+GOOGLENET_INLINE void backward(const LrnShape& p, const Element* src, const Element* diff_dst, Element* diff_src,
+                               const Element* mask, bool accumulate, int64_t pixels, float* scratch, const int size,
                                const float beta) {
   const int64_t row = width(p), buffer = row * p.tile;
   float *x = scratch, *q = x + buffer, *direct = q + buffer;  // q = dy * y / s, direct = dy * s^-beta
@@ -80,7 +80,7 @@ GOOGLENET_INLINE void backward(const LrnShape& p, const float* src, const float*
     const int count = pixels - i < p.tile ? int(pixels - i) : p.tile;
     gather(p, src + i * B, x, count);
     for (int b = 0; b < p.blocks; b++) {
-      const float* dy = diff_dst + b * p.plane + i * B;
+      const Element* dy = diff_dst + b * p.plane + i * B;
       int64_t at = margin(p) + b * B;
       for (int t = 0; t < count; t++, at += row, dy += B) {
         Vec inverse;
@@ -107,13 +107,13 @@ GOOGLENET_INLINE void backward(const LrnShape& p, const float* src, const float*
 int64_t lrn_scratch(const LrnShape& p) { return 3 * width(p) * p.tile; }
 
 // Size 5 and beta 0.75, the paper's, become constants of the loops.
-void lrn_across_forward(const LrnShape& p, const float* src, float* dst, int64_t pixels, float* scratch) {
+void lrn_across_forward(const LrnShape& p, const Element* src, Element* dst, int64_t pixels, float* scratch) {
   if (p.size == 5 && p.beta == 0.75f) return forward(p, src, dst, pixels, scratch, 5, 0.75f);
   forward(p, src, dst, pixels, scratch, p.size, p.beta);
 }
 
-void lrn_across_backward(const LrnShape& p, const float* src, const float* diff_dst, float* diff_src, const float* mask,
-                         bool accumulate, int64_t pixels, float* scratch) {
+void lrn_across_backward(const LrnShape& p, const Element* src, const Element* diff_dst, Element* diff_src,
+                         const Element* mask, bool accumulate, int64_t pixels, float* scratch) {
   if (p.size == 5 && p.beta == 0.75f)
     return backward(p, src, diff_dst, diff_src, mask, accumulate, pixels, scratch, 5, 0.75f);
   backward(p, src, diff_dst, diff_src, mask, accumulate, pixels, scratch, p.size, p.beta);

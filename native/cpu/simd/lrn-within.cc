@@ -7,7 +7,8 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
 /** Sum over the window around (y, x) of the plane's values, or of their squares. */
-GOOGLENET_INLINE Vec window(const LrnShape& p, const float* plane, int y, int x, bool squares) {
+template <class T>
+GOOGLENET_INLINE Vec window(const LrnShape& p, const T* plane, int y, int x, bool squares) {
   const int half = p.size / 2;
   const int y0 = larger(y - half, 0), y1 = smaller(y + half + 1, p.h);
   const int x0 = larger(x - half, 0), x1 = smaller(x + half + 1, p.w);
@@ -22,7 +23,7 @@ GOOGLENET_INLINE Vec window(const LrnShape& p, const float* plane, int y, int x,
 
 }  // namespace
 
-void lrn_within_forward(const LrnShape& p, const float* src, float* dst, int first, int last) {
+void lrn_within_forward(const LrnShape& p, const Element* src, Element* dst, int first, int last) {
   for (int y = first; y < last; y++)
     for (int x = 0; x < p.w; x++) {
       const int64_t i = (int64_t(y) * p.w + x) * B;
@@ -32,8 +33,8 @@ void lrn_within_forward(const LrnShape& p, const float* src, float* dst, int fir
     }
 }
 
-void lrn_within_backward(const LrnShape& p, const float* src, const float* diff_dst, float* diff_src, const float* mask,
-                         bool accumulate, float* scratch) {
+void lrn_within_backward(const LrnShape& p, const Element* src, const Element* diff_dst, Element* diff_src,
+                         const Element* mask, bool accumulate, float* scratch) {
   const int64_t plane = int64_t(p.h) * p.w * B;
   float *q = scratch, *direct = scratch + plane;  // as in lrn-across.cc
   for (int y = 0; y < p.h; y++)

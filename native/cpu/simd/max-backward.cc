@@ -7,10 +7,10 @@ namespace {
 
 struct Row {
   const PoolShape& p;
-  const float* diff_dst;  // row oy0 of the windows that cover the element
+  const Element* diff_dst;  // row oy0 of the windows that cover the element
   const uint8_t* index;
-  float* diff_src;    // row y
-  const float* mask;  // row y, or null
+  Element* diff_src;    // row y
+  const Element* mask;  // row y, or null
   bool accumulate;
   int rows;      // windows that cover row y
   int row_code;  // (y's row within the first of them) * kernel_w
@@ -21,7 +21,7 @@ struct Row {
 GOOGLENET_INLINE Vec gather(const Row& row, int ox, int code, int rows, int columns, int stride_h, int stride_w,
                             int kernel_w) {
   Vec sum = zero();
-  const float* diff = row.diff_dst + int64_t(ox) * B;
+  const Element* diff = row.diff_dst + int64_t(ox) * B;
   const uint8_t* index = row.index + int64_t(ox) * B;
   const int64_t next = int64_t(row.p.out_w) * B;
 #pragma GCC unroll 3
@@ -71,8 +71,8 @@ GOOGLENET_INLINE void row_stride_2(const Row& row, int rows) {
 
 }  // namespace
 
-void max_backward(const PoolShape& p, const float* diff_dst, const uint8_t* index, float* diff_src, const float* mask,
-                  bool accumulate, int first, int last) {
+void max_backward(const PoolShape& p, const Element* diff_dst, const uint8_t* index, Element* diff_src,
+                  const Element* mask, bool accumulate, int first, int last) {
   const bool by_three = p.kernel_h == 3 && p.kernel_w == 3 && p.pad_w < 3 && p.stride_h == p.stride_w;
   for (int y = first; y < last; y++) {
     const int oy = p.row_first[y], rows = p.row_last[y] - oy;

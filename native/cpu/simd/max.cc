@@ -8,18 +8,18 @@ namespace {
 constexpr int kEmpty = 255;  // index of a window that covers no element; kernels reach 15 x 15 = 225 at most
 
 /** Largest of rows a, b, c at column x. */
-GOOGLENET_INLINE Vec column_max(const float* a, const float* b, const float* c, int x) {
+GOOGLENET_INLINE Vec column_max(const Element* a, const Element* b, const Element* c, int x) {
   const int64_t i = int64_t(x) * B;
   return max(max(load(a + i), load(b + i)), load(c + i));
 }
 
 /** One output row of 3x3 windows. Rows and columns outside the plane are replaced by the nearest one inside, which
  *  always belongs to the same window and so cannot change its maximum. */
-GOOGLENET_INLINE void row_3x3(const PoolShape& p, const float* src, float* dst, int oy, int stride) {
+GOOGLENET_INLINE void row_3x3(const PoolShape& p, const Element* src, Element* dst, int oy, int stride) {
   const int top = oy * p.stride_h - p.pad_h, bottom_row = p.h - 1, last = p.w - 1;
-  const float* a = src + int64_t(smaller(larger(top, 0), bottom_row)) * p.w * B;
-  const float* b = src + int64_t(smaller(larger(top + 1, 0), bottom_row)) * p.w * B;
-  const float* c = src + int64_t(smaller(larger(top + 2, 0), bottom_row)) * p.w * B;
+  const Element* a = src + int64_t(smaller(larger(top, 0), bottom_row)) * p.w * B;
+  const Element* b = src + int64_t(smaller(larger(top + 1, 0), bottom_row)) * p.w * B;
+  const Element* c = src + int64_t(smaller(larger(top + 2, 0), bottom_row)) * p.w * B;
   int x = -p.pad_w;
   Vec left = column_max(a, b, c, larger(x, 0));
   if (stride == 1) {
@@ -41,7 +41,7 @@ GOOGLENET_INLINE void row_3x3(const PoolShape& p, const float* src, float* dst, 
 }
 
 /** Maximum of rows [y0, y1) and columns [x0, x1), and its index in the window that starts at (top, left). */
-GOOGLENET_INLINE Vec window_max(const float* src, int64_t row, int y0, int y1, int x0, int x1, int top, int left,
+GOOGLENET_INLINE Vec window_max(const Element* src, int64_t row, int y0, int y1, int x0, int x1, int top, int left,
                                 int kernel_w, Index* index) {
   Vec best = load(src + y0 * row + int64_t(x0) * B);
   Index at = index_of((y0 - top) * kernel_w + x0 - left);
@@ -57,7 +57,7 @@ GOOGLENET_INLINE Vec window_max(const float* src, int64_t row, int y0, int y1, i
 }
 
 /** window_max of a 3x3 window that lies wholly inside the plane; `at` points to its first element. */
-GOOGLENET_INLINE Vec window_max_3x3(const float* at, int64_t row, Index* index) {
+GOOGLENET_INLINE Vec window_max_3x3(const Element* at, int64_t row, Index* index) {
   Vec best = load(at);
   Index found = index_of(0);
 #pragma GCC unroll 9
@@ -73,14 +73,14 @@ GOOGLENET_INLINE Vec window_max_3x3(const float* at, int64_t row, Index* index) 
 
 }  // namespace
 
-void max_forward(const PoolShape& p, const float* src, float* dst, int first, int last) {
+void max_forward(const PoolShape& p, const Element* src, Element* dst, int first, int last) {
   // The replaced rows and columns of row_3x3 need every window to start before the plane ends and to reach into it.
   const bool inside = p.pad_h < 3 && p.pad_w < 3 && (p.out_h - 1) * p.stride_h - p.pad_h < p.h &&
                       (p.out_w - 1) * p.stride_w - p.pad_w < p.w;
   const bool by_three = p.kernel_h == 3 && p.kernel_w == 3 && inside;
   const int64_t row = int64_t(p.w) * B;
   for (int oy = first; oy < last; oy++) {
-    float* out = dst + int64_t(oy) * p.out_w * B;
+    Element* out = dst + int64_t(oy) * p.out_w * B;
     if (by_three && p.stride_w == 1) {
       row_3x3(p, src, out, oy, 1);
       continue;
@@ -102,7 +102,7 @@ void max_forward(const PoolShape& p, const float* src, float* dst, int first, in
   }
 }
 
-void max_forward_index(const PoolShape& p, const float* src, float* dst, uint8_t* index, int first, int last) {
+void max_forward_index(const PoolShape& p, const Element* src, Element* dst, uint8_t* index, int first, int last) {
   const bool by_three = p.kernel_h == 3 && p.kernel_w == 3;
   const int64_t row = int64_t(p.w) * B;
   for (int oy = first; oy < last; oy++) {

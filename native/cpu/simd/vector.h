@@ -1,7 +1,8 @@
 // The one vocabulary the vectorised loops are written in: B floats of neighbouring channels, a mask over them, and B
-// byte-sized window indices. GOOGLENET_SIMD (avx512, avx2, portable; set per object by the build) picks the
+// byte-sized window indices. GOOGLENET_SIMD (avx512_bf16, avx512, avx2, portable; set per object by the build) picks the
 // implementation and names the namespace: objects of different instruction sets share no inline function and use no
-// std:: template, or the linker could keep the copy that the processor at hand cannot run.
+// std:: template, or the linker could keep the copy that the processor at hand cannot run. It also decides what an
+// Element of activations and their gradients is in memory; in registers it is a float.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -9,10 +10,11 @@
 #include "cpu/simd/kernels.h"
 
 #ifndef GOOGLENET_SIMD
-#error "compile with -DGOOGLENET_SIMD=avx512, avx2 or portable"
+#error "compile with -DGOOGLENET_SIMD=avx512_bf16, avx512, avx2 or portable"
 #endif
 #define GOOGLENET_JOIN_(a, b) a##b
 #define GOOGLENET_JOIN(a, b) GOOGLENET_JOIN_(a, b)
+#define GOOGLENET_WIDTH_avx512_bf16 51216
 #define GOOGLENET_WIDTH_avx512 512
 #define GOOGLENET_WIDTH_avx2 256
 #define GOOGLENET_WIDTH_portable 1
@@ -22,6 +24,8 @@
 
 #ifdef GOOGLENET_VECTOR  // a test's
 #include GOOGLENET_VECTOR
+#elif GOOGLENET_WIDTH == 51216
+#include "cpu/simd/vector-avx512-bf16.h"
 #elif GOOGLENET_WIDTH == 512
 #include "cpu/simd/vector-avx512.h"
 #elif GOOGLENET_WIDTH == 256
@@ -32,13 +36,19 @@
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 
+#if GOOGLENET_WIDTH == 51216
+typedef Bf16 Element;
+#else
+typedef float Element;
+#endif
+
 GOOGLENET_INLINE int smaller(int a, int b) { return a < b ? a : b; }
 GOOGLENET_INLINE int larger(int a, int b) { return a > b ? a : b; }
 GOOGLENET_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 GOOGLENET_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /** The fate of a gradient: see Kernels. `mask` null: none. */
-GOOGLENET_INLINE void store_gradient(float* diff, Vec value, const float* mask, bool accumulate) {
+GOOGLENET_INLINE void store_gradient(Element* diff, Vec value, const Element* mask, bool accumulate) {
   if (accumulate) value = add(load(diff), value);
   if (mask) value = keep_positive(load(mask), value);
   store(diff, value);

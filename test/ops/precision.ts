@@ -1,10 +1,10 @@
 /** How a device that computes in tf32 or bf16 is judged. */
 import { expect } from 'vitest'
 import type { Tolerances } from '../gpu/tolerances.js'
-import { relativeError } from '../ops/compare.js'
-import { type Problem, sinksOf } from '../ops/problem.js'
-import type { NativeProcess } from '../ops/process.js'
 import { rowsOf, runReference } from '../reference/network.js'
+import { relativeError } from './compare.js'
+import { type Problem, sinksOf } from './problem.js'
+import type { NativeProcess } from './process.js'
 
 /**
  * Each layer is held against the float64 reference of what the device itself computed before it, and the gradients
