@@ -54,6 +54,7 @@ typedef struct gn_geometry {
   int32_t block;
   gn_type type;  // of values, their gradients and gn_bindings.weights; probabilities and what only they read stay f32
   int32_t quantized;  // 1: values are GN_U8 where core/quantization.h says so
+  int32_t piece;      // images that inference should take through the first layers at a time, 0: the whole batch
 } gn_geometry;
 
 typedef enum gn_arena {

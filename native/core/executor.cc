@@ -57,6 +57,7 @@ PlanRequest Executor::plan_request(const RunRequest& request) const {
   PlanRequest plan;
   plan.training = request.training;
   plan.keep_all = options_.keep_all;
+  plan.piece = request.training ? 0 : backend_.geometry(device_).piece;
   const auto node = [&](const std::string& name, const char* what) {
     const int found = graph_.find(name);
     if (found < 0 || !Graph::active(graph_.nodes[found], request.training))

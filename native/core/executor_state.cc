@@ -1,4 +1,5 @@
 // What an executor holds and reports: parameters in and out, memory, and the time of every kernel.
+#include <algorithm>
 #include <chrono>
 #include <random>
 
@@ -107,7 +108,15 @@ std::vector<KernelReport> Executor::profile(int batch, bool training) {
       gn_kernel_info info{};
       backend_.inspect(p.kernels[i], &info);
       const gn_step& step = p.step(i);
-      reports.push_back({step.name, step.op, step.direction, info.implementation, p.plan.macs(step), took.count()});
+      const auto same = std::find_if(reports.begin(), reports.end(), [&](const KernelReport& r) {
+        return r.name == step.name && r.op == step.op && r.direction == step.direction;
+      });  // of a layer that runs piece by piece
+      if (same == reports.end()) {
+        reports.push_back({step.name, step.op, step.direction, info.implementation, p.plan.macs(step), took.count()});
+      } else {
+        same->macs += p.plan.macs(step);
+        same->milliseconds += took.count();
+      }
     }
   }
   return reports;
