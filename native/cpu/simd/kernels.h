@@ -127,6 +127,7 @@ struct Kernels {
 };
 
 #if defined(__x86_64__)
+const Kernels& kernels_avx512_bf16();
 const Kernels& kernels_avx512();
 const Kernels& kernels_avx2();
 #endif
