@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the native tests without Node, oneDNN or CMake, and runs them: once on every instruction set of this processor,
 # and once with AVX-512's kernels as generic vectors of 16 floats, so that blocks of 16 channels are run on any processor.
-#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd) runs that group alone
+#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd, amx) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
 set -eu
@@ -41,7 +41,7 @@ simd=$objects objects=
 if [ -n "$wide" ]; then for set in portable avx2 wide $bf16; do kernels "$set"; done; fi
 simd_wide=$objects objects=
 for name in isa simd pool pool_bytes pool_windows lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
-  winograd_weights; do
+  winograd_weights amx amx_data amx_plan amx_weights; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
 for name in threads cores pages; do compile "native/core/$name.cc" "$out/$name.o" ""; done

@@ -1,0 +1,154 @@
+// AMX forward, and backward data: the same convolution with rotated, transposed weights and other padding. The source is
+// packed chunk by chunk, each of which fits the second-level cache:
+//   apart     each thread packs a chunk, then multiplies it by all weights
+//   together  all threads pack, then divide the outputs: where weights are larger than the source, each is read once
+#include <algorithm>
+
+#include "backend/scratch.h"
+#include "core/status.h"
+#include "cpu/amx.h"
+#include "cpu/amx_plan.h"
+#include "cpu/amx_weights.h"
+#include "cpu/slots.h"
+
+namespace googlenet::cpu {
+namespace {
+
+constexpr int64_t kChunkBytes = 384 << 10;
+
+AmxShape shape_of(const gn_step& step, const gn_tensor& src, const gn_tensor& dst, bool backward) {
+  const gn_attributes& a = step.attributes;
+  const int64_t src_pixels = int64_t(src.h) * src.w, dst_pixels = int64_t(dst.h) * dst.w;
+  AmxShape s;
+  s.n = dst.n, s.h = src.h, s.w = src.w, s.out_h = dst.h, s.out_w = dst.w;
+  s.kernel_h = a.kernel_h, s.kernel_w = a.kernel_w, s.stride_h = a.stride_h, s.stride_w = a.stride_w;
+  s.pad_h = backward ? a.kernel_h - 1 - a.pad_h : a.pad_h;
+  s.pad_w = backward ? a.kernel_w - 1 - a.pad_w : a.pad_w;
+  s.planar = src.planar;
+  s.inputs = src.planar ? src.c : src.span, s.outputs = dst.span;
+  s.src_image = (src.planar ? src.c : src.channels) * src_pixels, s.dst_image = dst.channels * dst_pixels;
+  s.src_plane = (src.planar ? 1 : 16) * src_pixels, s.dst_plane = 16 * dst_pixels;
+  return s;
+}
+
+/** Where a view lies: bytes from its arena's start. */
+int64_t offset_of(const gn_tensor& t) { return t.offset + int64_t(t.channel) * t.h * t.w * gn_bytes_of(t.type); }
+
+class AmxData : public gn_kernel {
+ public:
+  AmxData(gn_device& device, const gn_step& step)
+      : pool_(*device.pool),
+        backward_(step.direction == GN_BACKWARD_DATA),
+        src_(backward_ ? step.diff_dst : step.src),
+        dst_(backward_ ? step.diff_src : step.dst),
+        bias_at_(backward_ ? -1 : step.bias.offset),
+        weights_(AmxWeights::shared(
+            device, {step.weights.offset, step.attributes.kernel_h, step.attributes.kernel_w,
+                     src_.planar ? src_.c : src_.span, dst_.span, backward_, src_.planar != 0})),
+        together_(weights_->bytes() > int64_t(src_.n) * src_.h * src_.w * src_.span * 2 && pool_.threads() > 1),
+        plan_(shape_of(step, src_, dst_, backward_), kChunkBytes, together_ ? 1 : pool_.threads()) {
+    if (step.accumulate || step.mask.arena != GN_NONE)
+      throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
+    implementation = "amx:bf16";
+    product_ = {plan_.rows,
+                plan_.row_bytes,
+                plan_.steps(),
+                plan_.offsets.data(),
+                plan_.to.data(),
+                dst_.span / 16,
+                plan_.shape.dst_plane,
+                !backward_ && step.attributes.relu};
+    Scratch scratch;
+    packed_at_ = scratch.add((together_ ? int64_t(plan_.chunks.size()) : pool_.threads()) * plan_.chunk_bytes);
+    scratch_bytes = scratch.bytes();
+  }
+
+  void sync(const gn_bindings& bindings) override { weights_->refresh(bindings); }
+
+  void run(const gn_bindings& b) override {
+    const int64_t count = int64_t(plan_.chunks.size()), pairs = (product_.blocks + 1) / 2;
+    if (!together_) {
+      in_slots(pool_, count, [&](int64_t slot, int64_t i) {
+        pack(b, plan_.chunks[size_t(i)], packed(b, slot), 0, parts(plan_.chunks[size_t(i)]));
+        multiply(b, plan_.chunks[size_t(i)], packed(b, slot), 0, int(pairs));
+      });
+      return;
+    }
+    int64_t most = 0;
+    for (const AmxPlan::Chunk& chunk : plan_.chunks) most = std::max(most, parts(chunk));
+    in_slots(pool_, count * most, [&](int64_t, int64_t item) {
+      const AmxPlan::Chunk& chunk = plan_.chunks[size_t(item / most)];
+      const int64_t part = item % most;
+      if (part < parts(chunk)) pack(b, chunk, packed(b, item / most), part, part + 1);
+    });
+    in_slots(pool_, count * pairs, [&](int64_t, int64_t item) {
+      const int64_t i = item % count, pair = item / count;
+      multiply(b, plan_.chunks[size_t(i)], packed(b, i), int(pair), int(pair + 1));
+    });
+  }
+
+ private:
+  char* packed(const gn_bindings& b, int64_t slot) const {
+    return static_cast<char*>(Scratch::at(b, packed_at_)) + slot * plan_.chunk_bytes;
+  }
+  const uint16_t* src(const gn_bindings& b, const AmxPlan::Chunk& chunk) const {
+    const void* start = static_cast<const char*>(b.arenas[src_.arena]) + offset_of(src_);
+    return static_cast<const uint16_t*>(start) + int64_t(chunk.group) * plan_.group * plan_.shape.src_image;
+  }
+
+  /** What packing can be divided into: rows of a planar source, tiles that have rows of their own, or planes. */
+  int64_t parts(const AmxPlan::Chunk& c) const {
+    return src_.planar ? c.high - c.low : plan_.alone ? c.last - c.first : plan_.planes();
+  }
+  void pack(const gn_bindings& b, const AmxPlan::Chunk& chunk, char* to, int64_t first, int64_t last) const {
+    for (int64_t part = first; part < last; part++) {
+      if (src_.planar)
+        pack_row(src(b, chunk), chunk.low + part, to + part * plan_.unit_bytes);
+      else if (plan_.alone)
+        for (int p = 0; p < plan_.planes(); p++)
+          pack_plane(src(b, chunk), p, plan_.tiles[size_t(chunk.first + part)].to, plan_.rows,
+                     to + (part * plan_.planes() + p) * plan_.block_bytes);
+      else
+        pack_plane(src(b, chunk), int(part), chunk.low, chunk.high - chunk.low, to + part * plan_.block_bytes);
+    }
+  }
+  void pack_row(const uint16_t* src, int64_t row, char* to) const {
+    const AmxShape& s = plan_.shape;
+    const int64_t y = row - s.pad_h;
+    avx512_bf16::amx_pack_planar(y < 0 || y >= s.h ? nullptr : src + y * s.w, s.src_plane, s.inputs, s.w, s.pad_w,
+                                 int(plan_.unit_bytes / 8), reinterpret_cast<uint16_t*>(to));
+  }
+  /** 32 channels of `count` positions; of an odd last block its 16, and the same of the next position in a row. */
+  void pack_plane(const uint16_t* src, int plane, int64_t position, int64_t count, char* to) const {
+    const int32_t* from = plan_.from.data() + position;
+    const uint16_t* low = src + 2 * plane * plan_.shape.src_plane;
+    AmxHalf halves[2] = {{low, from}, {low + plan_.shape.src_plane, from}};
+    if (32 * plane + 16 == src_.span)
+      halves[1] = plan_.shape.kernel_w > 1 ? AmxHalf{low, from + plan_.group} : AmxHalf{nullptr, nullptr};
+    avx512_bf16::amx_pack(halves, count, reinterpret_cast<uint16_t*>(to));
+  }
+
+  void multiply(const gn_bindings& b, const AmxPlan::Chunk& chunk, const char* packed, int first, int last) const {
+    void* start = static_cast<char*>(b.arenas[dst_.arena]) + offset_of(dst_);
+    uint16_t* dst = static_cast<uint16_t*>(start) + int64_t(chunk.group) * plan_.group * plan_.shape.dst_image;
+    avx512_bf16::amx_product(product_, plan_.tiles.data() + chunk.first, chunk.last - chunk.first,
+                             packed + plan_.start(chunk), weights_->data(),
+                             bias_at_ < 0 ? nullptr : b.parameters + bias_at_, dst, first, last);
+  }
+
+  ThreadPool& pool_;
+  const bool backward_;
+  const gn_tensor src_, dst_;  // backward: diff_dst and diff_src
+  const int64_t bias_at_;
+  const std::shared_ptr<AmxWeights> weights_;
+  const bool together_;
+  const AmxPlan plan_;
+  AmxProduct product_;
+  int64_t packed_at_;
+};
+
+}  // namespace
+
+Kernel make_amx_data(gn_device& device, const gn_step& step) { return std::make_unique<AmxData>(device, step); }
+
+}  // namespace googlenet::cpu

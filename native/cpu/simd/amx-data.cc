@@ -1,0 +1,100 @@
+// AMX products of a convolution: 2 tiles of pixels by 2 blocks of outputs are summed up at a time, in tiles 0 to 3. While
+// the next four are being multiplied, the last four get bias and ReLU, are rounded to bf16 and written.
+#include "cpu/simd/amx-kernels.h"
+#include "cpu/simd/amx.h"
+
+#if GOOGLENET_AMX
+namespace googlenet::cpu::GOOGLENET_SIMD {
+namespace {
+
+/** Finished sums on their way to dst, from row `next` on: one position a row. */
+struct Results {
+  alignas(64) float sums[2][2 * kTileRows][B];  // [block][row]
+  int32_t to[2 * kTileRows];
+  int next = 0, rows = 0, blocks = 0;
+  Vec bias[2], least;
+  uint16_t* dst;
+  int64_t plane;
+};
+
+GOOGLENET_INLINE void write_block(const Results& r, int row, int block, uint16_t* dst) {
+  const Vec value = _mm512_max_ps(r.least, add(load(r.sums[block][row]), r.bias[block]));  // a NaN stays one
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
+}
+
+GOOGLENET_INLINE void write(Results& r, int count) {
+  const int last = smaller(r.next + count, r.rows);
+  for (int row = r.next; row < last; row++) {
+    if (r.to[row] < 0) continue;
+    uint16_t* dst = r.dst + r.to[row];
+    write_block(r, row, 0, dst);
+    if (r.blocks == 2) write_block(r, row, 1, dst + r.plane);
+  }
+  r.next = last;
+}
+
+/** Multiplies all steps; meanwhile writes what `last` holds. The new sums replace them. */
+template <int tiles, int blocks>
+void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, const char* weights, Results& last) {
+  const char *first = packed + tile[0].from, *second = packed + tile[tiles - 1].from;
+  const int64_t row_bytes = p.row_bytes;
+  const int rate = (last.rows - last.next + p.steps - 1) / p.steps;
+  clear_tile<0>();
+  if constexpr (blocks == 2) clear_tile<1>();
+  if constexpr (tiles == 2) clear_tile<2>();
+  if constexpr (tiles == 2 && blocks == 2) clear_tile<3>();
+  for (int s = 0; s < p.steps; s++, weights += blocks * kTileBytes) {
+    load_tile<4>(first + p.offsets[s], row_bytes);
+    load_tile<6>(weights, kTileRowBytes);
+    multiply_tiles<0, 4, 6>();
+    if constexpr (blocks == 2) {
+      load_tile<7>(weights + kTileBytes, kTileRowBytes);
+      multiply_tiles<1, 4, 7>();
+    }
+    if constexpr (tiles == 2) {
+      load_tile<5>(second + p.offsets[s], row_bytes);
+      multiply_tiles<2, 5, 6>();
+      if constexpr (blocks == 2) multiply_tiles<3, 5, 7>();
+    }
+    write(last, rate);
+  }
+  write(last, last.rows);
+  store_tile<0>(last.sums[0], kTileRowBytes);
+  if constexpr (blocks == 2) store_tile<1>(last.sums[1], kTileRowBytes);
+  if constexpr (tiles == 2) store_tile<2>(last.sums[0][p.rows], kTileRowBytes);
+  if constexpr (tiles == 2 && blocks == 2) store_tile<3>(last.sums[1][p.rows], kTileRowBytes);
+  for (int t = 0; t < tiles; t++)
+    for (int row = 0; row < p.rows; row++) last.to[t * p.rows + row] = p.to[tile[t].to + row];
+  last.next = 0, last.rows = tiles * p.rows, last.blocks = blocks;
+}
+
+}  // namespace
+
+void amx_product(const AmxProduct& p, const AmxTile* tiles, int count, const void* packed, const void* weights,
+                 const float* bias, uint16_t* dst, int first, int last) {
+  TileConfig config;
+  for (int c = 0; c < 6; c++) set_tile(config, c, p.rows);
+  for (int b = 6; b < 8; b++) set_tile(config, b, kTileRows);
+  configure_tiles(config);
+  Results results;
+  results.least = p.relu ? zero() : all(-__builtin_inff());
+  results.plane = p.plane;
+  const char* input = static_cast<const char*>(packed);
+  for (int pair = first; pair < last; pair++) {
+    const char* factors = static_cast<const char*>(weights) + int64_t(pair) * p.steps * 2 * kTileBytes;
+    const int block = 2 * pair, blocks = smaller(2, p.blocks - block);
+    for (int t = 0; t < count; t += 2) {
+      if (count - t == 1)
+        (blocks == 2 ? multiply<1, 2> : multiply<1, 1>)(p, tiles + t, input, factors, results);
+      else
+        (blocks == 2 ? multiply<2, 2> : multiply<2, 1>)(p, tiles + t, input, factors, results);
+      results.dst = dst + block * p.plane;
+      for (int i = 0; i < blocks; i++) results.bias[i] = bias ? load(bias + (block + i) * B) : zero();
+    }
+  }
+  write(results, results.rows);
+  release_tiles();
+}
+
+}  // namespace googlenet::cpu::GOOGLENET_SIMD
+#endif
