@@ -2,6 +2,8 @@
 // channel blocks and tap. Both operands are packed into tiles of 1 KB:
 //   A  diff_dst transposed, [block][step][16 channels][32 positions]
 //   B  src in pairs of positions, [parity][pair][16 channels][2]: twice, so that a tap, even or odd, is a whole row's offset
+// A block of steps holds A of all outputs and B of two inputs at a time, in the second-level cache; while it is
+// multiplied, what is packed next is on its way there.
 #include "cpu/simd/amx-gradient.h"
 
 #include "cpu/simd/amx.h"
@@ -12,61 +14,62 @@
 namespace googlenet::cpu::avx512_bf16 {
 namespace {
 
-constexpr int64_t kOutputBytes = 768 << 10;  // of A for one block of steps: it stays in the second-level cache
-constexpr int64_t kFewestSteps = 16, kMostSteps = 256;
-constexpr int kMaxTaps = 64;
+constexpr int64_t kOnlyBytes = 1100 << 10, kOutputBytes = 560 << 10;  // of A: of the only block, of one of several
+constexpr int64_t kFewestSteps = 16;
+constexpr int kMaxTaps = 64, kTileFloats = kTileBytes / 4;
 
 struct Sizes {
   Sizes(const AmxGradientShape& s, const AmxGradientPart& part)
       : inputs(part.input[1] - part.input[0]),
         outputs(part.output[1] - part.output[0]),
         taps(part.tap[1] - part.tap[0]),
-        largest_shift((s.taps_h - 1) * s.pitch + s.taps_w - 1),
-        parities(s.taps_h * s.taps_w == 1 ? 1 : 2) {
-    const int64_t most = smaller(kMostSteps, larger(kFewestSteps, kOutputBytes / (int64_t(kTileBytes) * outputs)));
-    const int64_t blocks = (s.steps + most - 1) / most;
-    steps = (s.steps + blocks - 1) / blocks;
-    positions = steps * kTileDepth + largest_shift + 2;
-    pairs = (positions + 1) / 2;
-    line_bytes = round(positions * kPixelBytes + 64);
-    source_bytes = round(parities * pairs * kTileRowBytes);
+        all_taps(s.planar ? 1 : s.taps_h * s.taps_w),
+        largest_shift(s.planar ? 0 : (s.taps_h - 1) * s.pitch + s.taps_w - 1),
+        parities(all_taps == 1 ? 1 : 2) {
+    const int64_t total = part.step[1] - part.step[0], step = outputs * kTileBytes;
+    const int64_t most = total * step <= kOnlyBytes ? total : larger(kFewestSteps, kOutputBytes / step);
+    const int64_t blocks = (total + most - 1) / most;
+    steps = (total + blocks - 1) / blocks;
+    pairs = (steps * kTileDepth + largest_shift + 1) / 2 + 1;
+    source_bytes = parities * pairs * kTileRowBytes;
   }
-  static int64_t round(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-  int64_t inputs, outputs, taps, largest_shift, parities;
-  int64_t steps, positions, pairs;     // of a block
-  int64_t line_bytes, source_bytes;    // of one channel block's positions as they are, as B
+  int64_t inputs, outputs, taps, all_taps, largest_shift, parities;
+  int64_t steps, pairs;  // of a block
+  int64_t source_bytes;  // of B, one input
 };
 
-/** Tiles of B at one step, and the tiles of C that they and one or two A form. */
+/** Tiles of B and what they and one or two of A add to. */
 struct Column {
   const char* b;
   float* c;
 };
 
+/** Bytes from one A to the next, floats from one C to the next; `begin`: C is nothing yet. */
+struct Product {
+  int64_t steps, a_block, c_block;
+  bool begin;
+};
+
 template <int outputs, int columns>
-void product(const char* a, int64_t a_block, const Column* column, int64_t c_block, int64_t steps, bool begin) {
+void product(const Product& p, const char* a, const Column* column, int64_t c_at, Prefetch& next, int lines) {
   constexpr int64_t row = kTileRowBytes;
-  float* c[columns];
-  const char* b[columns];
-#pragma GCC unroll 4
-  for (int j = 0; j < columns; j++) c[j] = column[j].c, b[j] = column[j].b;
-#define GOOGLENET_C(i, j) \
-  if constexpr (i < outputs && j < columns) {                                   \
-    if (begin)                                                                  \
-      clear_tile<i * 2 + j>();                                                  \
-    else                                                                        \
-      load_tile<i * 2 + j>(c[j] + i * c_block, row);                            \
+  float* c[2] = {column[0].c + c_at, column[columns - 1].c + c_at};
+  const char* b[2] = {column[0].b, column[columns - 1].b};
+  if (p.begin) {
+    clear_tile<0>(), clear_tile<1>(), clear_tile<2>(), clear_tile<3>();
+  } else {
+    load_tile<0>(c[0], row);
+    if constexpr (columns > 1) load_tile<1>(c[1], row);
+    if constexpr (outputs > 1) load_tile<2>(c[0] + p.c_block, row);
+    if constexpr (outputs > 1 && columns > 1) load_tile<3>(c[1] + p.c_block, row);
   }
-  GOOGLENET_C(0, 0) GOOGLENET_C(0, 1) GOOGLENET_C(1, 0) GOOGLENET_C(1, 1)
-#undef GOOGLENET_C
-  for (int64_t s = 0; s < steps; s++) {
-    const int64_t at = s * kTileBytes;
+  for (int64_t at = 0; at < p.steps * kTileBytes; at += kTileBytes) {
     load_tile<4>(a + at, row);
     load_tile<6>(b[0] + at, row);
     multiply_tiles<0, 4, 6>();
     if constexpr (outputs > 1) {
-      load_tile<5>(a + a_block + at, row);
+      load_tile<5>(a + p.a_block + at, row);
       multiply_tiles<2, 5, 6>();
     }
     if constexpr (columns > 1) {
@@ -74,11 +77,12 @@ void product(const char* a, int64_t a_block, const Column* column, int64_t c_blo
       multiply_tiles<1, 4, 7>();
       if constexpr (outputs > 1) multiply_tiles<3, 5, 7>();
     }
+    next.lines(lines);
   }
-#define GOOGLENET_C(i, j) \
-  if constexpr (i < outputs && j < columns) store_tile<i * 2 + j>(c[j] + i * c_block, row);
-  GOOGLENET_C(0, 0) GOOGLENET_C(0, 1) GOOGLENET_C(1, 0) GOOGLENET_C(1, 1)
-#undef GOOGLENET_C
+  store_tile<0>(c[0], row);
+  if constexpr (columns > 1) store_tile<1>(c[1], row);
+  if constexpr (outputs > 1) store_tile<2>(c[0] + p.c_block, row);
+  if constexpr (outputs > 1 && columns > 1) store_tile<3>(c[1] + p.c_block, row);
 }
 
 class Gradient {
@@ -87,9 +91,7 @@ class Gradient {
     char* at = static_cast<char*>(scratch);
     a_ = at, at += z_.outputs * z_.steps * kTileBytes;
     b_ = at, at += 2 * z_.source_bytes;
-    line_ = at, at += z_.line_bytes;
-    sums_ = reinterpret_cast<float*>(at), at += z_.outputs * kTileRowBytes;
-    c_ = reinterpret_cast<float*>(at), at += z_.outputs * z_.inputs * z_.taps * kTileBytes;
+    line_ = at, at += kLineBytes;
     bytes = at - static_cast<char*>(scratch);
     // Neighbouring taps of one parity read the same lines: the even first.
     int count = 0;
@@ -99,38 +101,29 @@ class Gradient {
     }
   }
 
-  void run(const uint16_t* src, const uint16_t* diff_dst) {
-    for (int64_t i = 0; i < z_.outputs * 16; i++) sums_[i] = 0;
-    for (int64_t first = 0; first < s_.steps; first += z_.steps) {
-      const int64_t steps = smaller(z_.steps, s_.steps - first), position = first * kTileDepth;
-      for (int o = 0; o < z_.outputs; o++) {
-        gather(s_.diff_dst, s_, diff_dst + (part_.output[0] + o) * s_.diff_dst.plane, position,
-               position + steps * kTileDepth, line_);
-        pack_transposed(line_, steps, a_ + o * z_.steps * kTileBytes, sums_ + o * 16);
-      }
-      for (int i = 0; i < z_.inputs; i += 2) {
-        const int blocks = smaller(2, int(z_.inputs) - i);
-        for (int j = 0; j < blocks; j++) {
-          gather(s_.src, s_, src + (part_.input[0] + i + j) * s_.src.plane, position,
-                 position + steps * kTileDepth + z_.largest_shift + 1, line_);
-          for (int parity = 0; parity < z_.parities; parity++)
-            pack_pairs(line_ + parity * kPixelBytes, (steps * kTileDepth + z_.largest_shift + 1) / 2,
-                       b_ + j * z_.source_bytes + parity * z_.pairs * kTileRowBytes);
+  void run(const uint16_t* src, const uint16_t* diff_dst, const AmxGradientSums& sums, float* weights, float* bias) {
+    tiles_ = sums.tiles;
+    float* total = bias ? bias : sums.bias;
+    for (int64_t i = part_.output[0] * 16; total && i < part_.output[1] * 16; i++) total[i] = 0;
+    const int groups = int(z_.inputs + 1) / 2;
+    for (int64_t first = part_.step[0]; first < part_.step[1]; first += z_.steps) {
+      const int64_t steps = smaller(z_.steps, part_.step[1] - first);
+      for (int o = 0; o < z_.outputs; o++)
+        pack_transposed(s_.diff_dst, s_, diff_dst + (part_.output[0] + o) * s_.diff_dst.plane, first, steps, line_,
+                        a_ + o * z_.steps * kTileBytes, total ? total + (part_.output[0] + o) * 16 : nullptr);
+      for (int g = 0; g < groups; g++) {
+        pack_group(src, g, first, steps);
+        Prefetch next;
+        if (g + 1 < groups) expect_group(next, src, g + 1, first, steps);
+        if (const int64_t after = first + steps; after < part_.step[1]) {
+          const int64_t more = smaller(z_.steps, part_.step[1] - after);
+          if (g + 1 == groups) expect_group(next, src, 0, after, more);
+          for (int64_t o = z_.outputs * g / groups; o < z_.outputs * (g + 1) / groups; o++)
+            next.expect(s_.diff_dst, s_, diff_dst + (part_.output[0] + o) * s_.diff_dst.plane, after * kTileDepth,
+                        (after + more) * kTileDepth);
         }
-        multiply(i, blocks, steps, first == 0);
-      }
-    }
-  }
-
-  void finish(float* weights, float* bias) {
-    if (bias) {
-      for (int64_t i = 0; i < z_.outputs * 16; i++) bias[part_.output[0] * 16 + i] = sums_[i];
-    }
-    const int64_t taps = s_.taps_h * s_.taps_w;
-    for (int64_t o = 0; o < z_.outputs * 16; o++) {
-      for (int64_t i = 0; i < z_.inputs; i++) {
-        float* to = weights + ((part_.output[0] * 16 + o) * s_.inputs + part_.input[0] + i) * 16 * taps + part_.tap[0];
-        unpack_taps(tile(o / 16, i, 0) + o % 16 * 16, int(z_.taps), to, taps);
+        multiply(g, steps, first == part_.step[0], next);
+        if (weights && first + steps == part_.step[1]) write(g, weights);
       }
     }
   }
@@ -139,34 +132,59 @@ class Gradient {
 
  private:
   int64_t shift(int tap) const { return int64_t(tap / s_.taps_w) * s_.pitch + tap % s_.taps_w; }
-  float* tile(int64_t o, int64_t i, int64_t tap) const {
-    return c_ + ((o * z_.inputs + i) * z_.taps + tap) * (kTileBytes / 4);
+  int in_group(int g) const { return smaller(2, int(z_.inputs) - 2 * g); }
+  float* tile(int64_t output, int64_t input, int64_t tap) const {
+    return tiles_ + ((output * s_.inputs + input) * z_.all_taps + tap) * kTileFloats;
   }
 
-  void multiply(int input, int blocks, int64_t steps, bool begin) {
+  void pack_group(const uint16_t* src, int g, int64_t first, int64_t steps) {
+    for (int j = 0; j < in_group(g); j++) {
+      const int input = part_.input[0] + 2 * g + j;
+      char* to = b_ + j * z_.source_bytes;
+      if (s_.planar)
+        pack_taps(s_, src, input, first * kTileDepth, (first + steps) * kTileDepth, line_, to);
+      else
+        pack_pairs(s_.src, s_, src + input * s_.src.plane, first * kTileDepth, steps * kTileDepth + z_.largest_shift,
+                   line_, to, z_.parities > 1 ? to + z_.pairs * kTileRowBytes : nullptr);
+    }
+  }
+
+  void expect_group(Prefetch& next, const uint16_t* src, int g, int64_t first, int64_t steps) const {
+    for (int j = 0; !s_.planar && j < in_group(g); j++)
+      next.expect(s_.src, s_, src + (part_.input[0] + 2 * g + j) * s_.src.plane, first * kTileDepth,
+                  (first + steps) * kTileDepth + z_.largest_shift);
+  }
+
+  void multiply(int g, int64_t steps, bool begin, Prefetch& next) {
     Column columns[2 * kMaxTaps];
     int count = 0;
-    for (int j = 0; j < blocks; j++) {
+    for (int j = 0; j < in_group(g); j++) {
       for (int t = 0; t < z_.taps; t++) {
         const int64_t by = shift(tap_[t]);
         columns[count++] = {b_ + j * z_.source_bytes + ((by & 1) * z_.pairs + by / 2) * kTileRowBytes,
-                            tile(0, input + j, tap_[t] - part_.tap[0])};
+                            tile(part_.output[0], part_.input[0] + 2 * g + j, tap_[t])};
       }
     }
-    const int64_t a_block = z_.steps * kTileBytes, c_block = z_.inputs * z_.taps * (kTileBytes / 4);
+    const Product p = {steps, z_.steps * kTileBytes, s_.inputs * z_.all_taps * kTileFloats, begin};
+    const int64_t iterations = (z_.outputs + 1) / 2 * ((count + 1) / 2) * steps;
+    const int lines = int(smaller((next.total + iterations - 1) / iterations, int64_t(kMostLines)));
     for (int j = 0; j < count; j += 2) {
       const bool two = j + 1 < count;
-      int o = 0;
-      for (; o + 1 < z_.outputs; o += 2) {
-        Column here[2] = {columns[j], two ? columns[j + 1] : columns[j]};
-        here[0].c += o * c_block, here[1].c += o * c_block;
-        (two ? product<2, 2> : product<2, 1>)(a_ + o * a_block, a_block, here, c_block, steps, begin);
+      for (int64_t o = 0; o < z_.outputs; o += 2) {
+        const char* a = a_ + o * p.a_block;
+        if (o + 1 < z_.outputs)
+          (two ? product<2, 2> : product<2, 1>)(p, a, columns + j, o * p.c_block, next, lines);
+        else
+          (two ? product<1, 2> : product<1, 1>)(p, a, columns + j, o * p.c_block, next, lines);
       }
-      if (o < z_.outputs) {
-        Column here[2] = {columns[j], two ? columns[j + 1] : columns[j]};
-        here[0].c += o * c_block, here[1].c += o * c_block;
-        (two ? product<1, 2> : product<1, 1>)(a_ + o * a_block, a_block, here, c_block, steps, begin);
-      }
+    }
+  }
+
+  void write(int g, float* weights) const {
+    for (int j = 0; j < in_group(g); j++) {
+      const int input = part_.input[0] + 2 * g + j;
+      for (int o = part_.output[0]; o < part_.output[1]; o++)
+        write_tiles(s_, tile(o, input, part_.tap[0]), o, input, part_.tap[0], int(z_.taps), weights);
     }
   }
 
@@ -174,7 +192,7 @@ class Gradient {
   const AmxGradientPart& part_;
   const Sizes z_;
   char *a_, *b_, *line_;
-  float *sums_, *c_;
+  float* tiles_;
   int tap_[kMaxTaps];
 };
 
@@ -185,14 +203,33 @@ int64_t amx_gradient_scratch(const AmxGradientShape& s, const AmxGradientPart& p
 }
 
 void amx_gradient(const AmxGradientShape& s, const AmxGradientPart& part, const uint16_t* src, const uint16_t* diff_dst,
-                  float* weights, float* bias, void* scratch) {
+                  const AmxGradientSums& sums, float* weights, float* bias, void* scratch) {
   TileConfig config;
   for (int tile = 0; tile < 8; tile++) set_tile(config, tile, kTileRows);
   configure_tiles(config);
-  Gradient gradient(s, part, scratch);
-  gradient.run(src, diff_dst);
-  gradient.finish(weights, bias);
+  Gradient(s, part, scratch).run(src, diff_dst, sums, weights, bias);
   release_tiles();
+}
+
+void amx_gradient_add(const AmxGradientShape& s, const AmxGradientSums* sums, int count, int first, int last,
+                      float* weights, float* bias) {
+  const int taps = s.planar ? 1 : s.taps_h * s.taps_w;
+  for (int64_t o = first; o < last; o++) {
+    for (int i = 0; i < s.inputs; i++) {
+      float* total = sums[0].tiles + (o * s.inputs + i) * taps * kTileFloats;
+      const int64_t apart = total - sums[0].tiles;
+      for (int64_t at = 0; at < taps * kTileFloats; at += B) {
+        Vec sum = load(total + at);
+        for (int k = 1; k < count; k++) sum = add(sum, load(sums[k].tiles + apart + at));
+        store(total + at, sum);
+      }
+      write_tiles(s, total, int(o), i, 0, taps, weights);
+    }
+    if (!bias) continue;
+    Vec sum = load(sums[0].bias + o * 16);
+    for (int k = 1; k < count; k++) sum = add(sum, load(sums[k].bias + o * 16));
+    store(bias + o * 16, sum);
+  }
 }
 
 }  // namespace googlenet::cpu::avx512_bf16
