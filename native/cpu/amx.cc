@@ -1,6 +1,8 @@
 // Whether AMX may be used, and for what: see amx.h.
 #include "cpu/amx.h"
 
+#include "cpu/amx_gradient.h"
+
 #include <cctype>
 #include <cstdlib>
 #include <string>
@@ -65,7 +67,9 @@ bool amx_can(const gn_step& step) {
 }
 
 Kernel make_amx(gn_device& device, const gn_step& step) {
-  if (!device.amx || !amx_can(step)) return nullptr;
+  if (!device.amx) return nullptr;
+  if (step.direction == GN_BACKWARD_WEIGHTS) return make_amx_gradient(device, step);
+  if (!amx_can(step)) return nullptr;
   return make_amx_data(device, step);
 }
 

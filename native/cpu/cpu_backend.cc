@@ -4,6 +4,8 @@
 
 #include "backend/guard.h"
 #include "core/pages.h"
+#include "cpu/amx.h"
+#include "cpu/amx_weights.h"
 #include "cpu/onednn.h"
 #include "cpu/winograd_weights.h"
 
@@ -54,6 +56,7 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->block = block_of(made->isa);
     made->exact = options->exact;
     made->int8 = options->precision == GN_PRECISION_INT8;
+    made->amx = amx_available();
     made->type = options->precision == GN_PRECISION_F32 ? GN_F32 : GN_BF16;
     made->onednn = std::make_shared<Onednn>(*made);
     made->description = std::string("cpu, ") + isa_name(made->isa) + (made->type == GN_BF16 ? " with bf16, " : ", ") +
@@ -128,7 +131,7 @@ gn_status run(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
 gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
   return safely([&] { kernel->sync(*bindings); });
 }
-int64_t own_bytes(const gn_device* device) { return device->onednn->weight_bytes() + device->winograd_weights.bytes(); }
+int64_t own_bytes(const gn_device* device) { return device->onednn->weight_bytes() + device->winograd_weights.bytes() + device->amx_weights.bytes(); }
 
 const gn_backend kBackend{
     GN_BACKEND_VERSION,
