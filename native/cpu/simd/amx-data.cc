@@ -10,7 +10,7 @@ namespace {
 /** Finished sums on their way to dst, from row `next` on: one position a row. */
 struct Results {
   alignas(64) float sums[2][2 * kTileRows][B];  // [block][row]
-  int32_t to[2 * kTileRows];
+  alignas(64) int32_t to[2 * kTileRows];
   int next = 0, rows = 0, blocks = 0;
   Vec bias[2], least;
   uint16_t* dst;
@@ -33,39 +33,36 @@ GOOGLENET_INLINE void write(Results& r, int count) {
   r.next = last;
 }
 
-/** Multiplies all steps; meanwhile writes what `last` holds. The new sums replace them. */
+/** What tile c held becomes results, then it is 0. */
+template <int c>
+GOOGLENET_INLINE void take(Results& r, int rows) {
+  store_tile<c>(r.sums[c % 2][c / 2 * rows], kTileRowBytes);
+  clear_tile<c>();
+}
+
+/** Multiplies all steps: tile c is position tile c / 2, block c % 2. In the first step the sums of the multiplication
+ *  before, `results`, are taken out tile by tile (all at once would leave the multiplier waiting); later steps write
+ *  them. */
 template <int tiles, int blocks>
-void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, const char* weights, Results& last) {
+void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, const char* weights, Results& results) {
   const char *first = packed + tile[0].from, *second = packed + tile[tiles - 1].from;
   const int64_t row_bytes = p.row_bytes;
-  const int rate = (last.rows - last.next + p.steps - 1) / p.steps;
-  clear_tile<0>();
-  if constexpr (blocks == 2) clear_tile<1>();
-  if constexpr (tiles == 2) clear_tile<2>();
-  if constexpr (tiles == 2 && blocks == 2) clear_tile<3>();
+  const int rate = p.steps > 1 ? (results.rows + p.steps - 2) / (p.steps - 1) : results.rows;
   for (int s = 0; s < p.steps; s++, weights += blocks * kTileBytes) {
     load_tile<4>(first + p.offsets[s], row_bytes);
     load_tile<6>(weights, kTileRowBytes);
+    if (s == 0) take<0>(results, p.rows);
     multiply_tiles<0, 4, 6>();
-    if constexpr (blocks == 2) {
-      load_tile<7>(weights + kTileBytes, kTileRowBytes);
-      multiply_tiles<1, 4, 7>();
-    }
-    if constexpr (tiles == 2) {
-      load_tile<5>(second + p.offsets[s], row_bytes);
-      multiply_tiles<2, 5, 6>();
-      if constexpr (blocks == 2) multiply_tiles<3, 5, 7>();
-    }
-    write(last, rate);
+    if constexpr (tiles == 2) load_tile<5>(second + p.offsets[s], row_bytes);
+    if (s == 0) take<2>(results, p.rows);
+    if constexpr (tiles == 2) multiply_tiles<2, 5, 6>();
+    if constexpr (blocks == 2) load_tile<7>(weights + kTileBytes, kTileRowBytes);
+    if (s == 0) take<1>(results, p.rows);
+    if constexpr (blocks == 2) multiply_tiles<1, 4, 7>();
+    if (s == 0) take<3>(results, p.rows);
+    if constexpr (tiles == 2 && blocks == 2) multiply_tiles<3, 5, 7>();
+    if (s > 0 || p.steps == 1) write(results, rate);
   }
-  write(last, last.rows);
-  store_tile<0>(last.sums[0], kTileRowBytes);
-  if constexpr (blocks == 2) store_tile<1>(last.sums[1], kTileRowBytes);
-  if constexpr (tiles == 2) store_tile<2>(last.sums[0][p.rows], kTileRowBytes);
-  if constexpr (tiles == 2 && blocks == 2) store_tile<3>(last.sums[1][p.rows], kTileRowBytes);
-  for (int t = 0; t < tiles; t++)
-    for (int row = 0; row < p.rows; row++) last.to[t * p.rows + row] = p.to[tile[t].to + row];
-  last.next = 0, last.rows = tiles * p.rows, last.blocks = blocks;
 }
 
 }  // namespace
@@ -84,14 +81,19 @@ void amx_product(const AmxProduct& p, const AmxTile* tiles, int count, const voi
     const char* factors = static_cast<const char*>(weights) + int64_t(pair) * p.steps * 2 * kTileBytes;
     const int block = 2 * pair, blocks = smaller(2, p.blocks - block);
     for (int t = 0; t < count; t += 2) {
-      if (count - t == 1)
+      const int together = smaller(2, count - t);
+      if (together == 1)
         (blocks == 2 ? multiply<1, 2> : multiply<1, 1>)(p, tiles + t, input, factors, results);
       else
         (blocks == 2 ? multiply<2, 2> : multiply<2, 1>)(p, tiles + t, input, factors, results);
+      for (int i = 0; i < together; i++)
+        for (int row = 0; row < p.rows; row++) results.to[i * p.rows + row] = p.to[tiles[t + i].to + row];
+      results.next = 0, results.rows = together * p.rows, results.blocks = blocks;
       results.dst = dst + block * p.plane;
       for (int i = 0; i < blocks; i++) results.bias[i] = bias ? load(bias + (block + i) * B) : zero();
     }
   }
+  take<0>(results, p.rows), take<1>(results, p.rows), take<2>(results, p.rows), take<3>(results, p.rows);
   write(results, results.rows);
   release_tiles();
 }
