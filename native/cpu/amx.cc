@@ -28,9 +28,9 @@ bool allowed_by(const char* name) {
 
 bool granted() {
 #if defined(__x86_64__) && defined(__linux__)
-  constexpr unsigned kOsxsave = 1u << 27;                                   // leaf 1, ECX
-  constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;              // leaf 7.0, EDX
-  constexpr unsigned kAvx512Bf16 = 1u << 5;                                 // leaf 7.1, EAX
+  constexpr unsigned kOsxsave = 1u << 27;                                             // leaf 1, ECX
+  constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;                        // leaf 7.0, EDX
+  constexpr unsigned kAvx512Bf16 = 1u << 5;                                           // leaf 7.1, EAX
   constexpr long kRequestPermission = 0x1023, kPermissions = 0x1022, kTileData = 18;  // arch_prctl's
   unsigned a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & kOsxsave)) return false;
@@ -39,6 +39,16 @@ bool granted() {
   if (syscall(SYS_arch_prctl, kRequestPermission, kTileData)) return false;
   unsigned long permitted = 0;
   return !syscall(SYS_arch_prctl, kPermissions, &permitted) && permitted >> kTileData & 1;
+#else
+  return false;
+#endif
+}
+
+bool has_byte_products() {
+#if defined(__x86_64__)
+  constexpr unsigned kAmxInt8 = 1u << 25;  // leaf 7.0, EDX
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kAmxInt8);
 #else
   return false;
 #endif
@@ -54,14 +64,15 @@ bool amx_available() {
   return permitted;
 }
 
+bool amx_int8_available() { return amx_available() && has_byte_products(); }
+
 bool amx_can(const gn_step& step) {
   const gn_attributes& a = step.attributes;
   const bool backward = step.direction == GN_BACKWARD_DATA;
   if (step.op != GN_CONV || step.direction == GN_BACKWARD_WEIGHTS) return false;
   const gn_tensor& src = backward ? step.diff_src : step.src;
   const gn_tensor& dst = backward ? step.diff_dst : step.dst;
-  if (src.type != GN_BF16 || dst.type != GN_BF16 || a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1)
-    return false;
+  if (src.type == GN_F32 || dst.type == GN_F32 || a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1) return false;
   if (src.planar) return !backward && src.c <= 4 && a.kernel_w <= 8;
   return a.stride_h == 1 && a.stride_w == 1;
 }

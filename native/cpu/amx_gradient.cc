@@ -73,8 +73,8 @@ int ranges_of(const AmxGradientShape& s) {
   constexpr int kRanges = 4;
   const double tiles = double(s.outputs) * s.inputs * taps_of(s), adding = 150 * kRanges * tiles;
   const double half = cost(s, s.outputs, s.inputs, taps_of(s)) / 2;
-  const double divided = std::min(cost(s, (s.outputs + 1) / 2, s.inputs, taps_of(s)),
-                                  cost(s, s.outputs, (s.inputs + 1) / 2, taps_of(s)));
+  const double divided =
+      std::min(cost(s, (s.outputs + 1) / 2, s.inputs, taps_of(s)), cost(s, s.outputs, (s.inputs + 1) / 2, taps_of(s)));
   return s.steps >= 8 * kRanges && (divided - half) * double(s.steps) > adding ? kRanges : 1;
 }
 

@@ -17,19 +17,22 @@ double cost(int rows) { return std::max(rows, 14) + 2; }
 
 }  // namespace
 
-std::vector<AmxFactor> amx_factors(int inputs, int kernel_h, int kernel_w) {
+std::vector<AmxFactor> amx_factors(int inputs, int kernel_h, int kernel_w, int parts) {
   std::vector<AmxFactor> factors;
-  const AmxFactor none = {-1, 0, 0};
-  int input = 0;
-  for (; input + 32 <= inputs; input += 32)
+  for (int input = 0; input < inputs; input += 16 * parts) {
+    const int blocks = std::min(parts, (inputs - input) / 16), taps = amx_taps(blocks, kernel_w, parts);
     for (int y = 0; y < kernel_h; y++)
-      for (int x = 0; x < kernel_w; x++) factors.insert(factors.end(), {{input, y, x}, {input + 16, y, x}});
-  if (input < inputs)
-    for (int y = 0; y < kernel_h; y++)
-      for (int x = 0; x < kernel_w; x += 2)
-        factors.insert(factors.end(), {{input, y, x}, x + 1 < kernel_w ? AmxFactor{input, y, x + 1} : none});
+      for (int x = 0; x < kernel_w; x += taps)
+        for (int p = 0; p < parts; p++) {
+          const int tap = p / blocks;
+          const bool used = tap < taps && x + tap < kernel_w;
+          factors.push_back({used ? input + 16 * (p % blocks) : -1, y, x + tap});
+        }
+  }
   return factors;
 }
+
+int amx_taps(int blocks, int kernel_w, int parts) { return kernel_w > 1 ? parts / blocks : 1; }
 
 AmxPlan::AmxPlan(const AmxShape& s, int64_t bytes, int chunks) : shape(s) {
   if (!shape.planar && shape.kernel_h == 1 && shape.kernel_w == 1 && shape.pad_h == 0 && shape.pad_w == 0) {
@@ -67,7 +70,7 @@ void AmxPlan::choose() {
 void AmxPlan::lay_out() {
   const int g = group, packed_rows = shape.out_h + shape.kernel_h - 1, columns = shape.out_w + shape.kernel_w - 1;
   const int64_t positions = (int64_t(packed_rows - 1) * pitch_ + columns) * g;
-  from.assign(size_t(positions + g), -1);  // a second tap may lie behind the last
+  from.assign(size_t(positions + (shape.parts - 1) * g), -1);  // a step's other taps may lie behind the last
   to.assign(size_t(positions), -1);
   for (int y = 0; y < std::min(shape.h, packed_rows - shape.pad_h); y++)
     for (int x = 0; x < std::min(shape.w, columns - shape.pad_w); x++)
@@ -118,8 +121,8 @@ int64_t AmxPlan::bytes_of(int count, int64_t units) const {
 void AmxPlan::cut(int64_t bytes, int wanted) {
   const int count = int(tiles.size()), pairs = (count + 1) / 2, groups = shape.n / group;
   // Behind a tile's first position: what its rows and taps reach.
-  const int64_t reach = shape.planar ? shape.kernel_h
-                                     : rows + (int64_t(shape.kernel_h - 1) * pitch_ + shape.kernel_w - 1) * group;
+  const int64_t reach =
+      shape.planar ? shape.kernel_h : rows + (int64_t(shape.kernel_h - 1) * pitch_ + shape.kernel_w - 1) * group;
   const auto unit = [&](int tile) {
     return shape.planar ? int64_t(tiles[size_t(tile)].from) / unit_bytes : int64_t(tiles[size_t(tile)].to);
   };
@@ -138,10 +141,10 @@ void AmxPlan::cut(int64_t bytes, int wanted) {
   block_bytes = alone ? int64_t(rows) * kStepBytes : most_units * unit_bytes;
   chunk_bytes = bytes_of(most_tiles, most_units);
   if (shape.planar) return;
-  const auto factors = amx_factors(shape.inputs, shape.kernel_h, shape.kernel_w);
-  for (size_t i = 0; i < factors.size(); i += 2) {
+  const auto factors = amx_factors(shape.inputs, shape.kernel_h, shape.kernel_w, shape.parts);
+  for (size_t i = 0; i < factors.size(); i += size_t(shape.parts)) {
     const int64_t tap = (int64_t(factors[i].row) * pitch_ + factors[i].column) * group;
-    offsets.push_back(int32_t(factors[i].input / 32 * block_bytes + tap * kStepBytes));
+    offsets.push_back(int32_t(factors[i].input / (16 * shape.parts) * block_bytes + tap * kStepBytes));
   }
 }
 

@@ -40,8 +40,12 @@ gn_status open(const gn_device_options* options, gn_device** device) {
   return safely([&] {
     if (options->precision == GN_PRECISION_TF32)
       throw Failure(Code::UNSUPPORTED, "tf32 is what tensor cores of GPUs compute in; use f32 or bf16");
-    if (options->precision == GN_PRECISION_INT8)
-      throw Failure(Code::UNSUPPORTED, "int8 convolutions are not built for the processor yet; use f32 or bf16");
+    if (options->precision == GN_PRECISION_INT8 && !amx_int8_available())
+      throw Failure(Code::UNSUPPORTED,
+                    std::string("int8 needs a processor with AMX-INT8 and AMX-BF16 (Intel from Sapphire "
+                                "Rapids) that the system, ONEDNN_MAX_CPU_ISA and GOOGLENET_MAX_ISA "
+                                "do not withhold, but this one is used as ") +
+                        isa_name(effective_isa()) + "; use bf16 or f32");
     if (options->precision == GN_PRECISION_BF16 && !has_bf16())
       throw Failure(Code::UNSUPPORTED,
                     std::string("bf16 needs a processor with AVX512_BF16 (Intel from Cooper Lake and "
@@ -66,7 +70,9 @@ gn_status open(const gn_device_options* options, gn_device** device) {
 }
 
 void close(gn_device* device) { delete device; }
-gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block, device->type, device->int8, kPiece}; }
+gn_geometry geometry(const gn_device* device) {
+  return {GN_BLOCKED, device->block, device->type, device->int8, kPiece};
+}
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 // Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.
@@ -131,7 +137,9 @@ gn_status run(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
 gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
   return safely([&] { kernel->sync(*bindings); });
 }
-int64_t own_bytes(const gn_device* device) { return device->onednn->weight_bytes() + device->winograd_weights.bytes() + device->amx_weights.bytes(); }
+int64_t own_bytes(const gn_device* device) {
+  return device->onednn->weight_bytes() + device->winograd_weights.bytes() + device->amx_weights.bytes();
+}
 
 const gn_backend kBackend{
     GN_BACKEND_VERSION,

@@ -8,7 +8,7 @@ namespace {
 
 alignas(64) const uint16_t kZeros[16] = {};
 
-GOOGLENET_INLINE __m256i half_row(const AmxHalf& half, int64_t position) {
+GOOGLENET_INLINE __m256i half_row(const AmxPart<uint16_t>& half, int64_t position) {
   const int32_t at = half.from[position];
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at < 0 ? kZeros : half.src + at));
 }
@@ -20,13 +20,24 @@ GOOGLENET_INLINE __m512i pixels(const uint16_t* src, __mmask16 keep) {
 
 }  // namespace
 
-void amx_pack(const AmxHalf halves[2], int64_t count, uint16_t* packed) {
-  const AmxHalf low = halves[0], high = halves[1];
+void amx_pack(const AmxPart<uint16_t> halves[2], int64_t count, uint16_t* packed) {
+  const AmxPart<uint16_t> low = halves[0], high = halves[1];
   for (int64_t i = 0; i < count; i++, packed += kTileDepth) {
     __m512i row = _mm512_zextsi256_si512(half_row(low, i));
     if (high.src) row = _mm512_inserti64x4(row, half_row(high, i), 1);
     _mm512_store_si512(packed, row);
   }
+}
+
+void amx_pack_bytes(const AmxPart<uint8_t> quarters[4], int64_t count, uint8_t* packed) {
+  alignas(16) static const uint8_t zeros[16] = {};
+  for (int64_t i = 0; i < count; i++, packed += kTileRowBytes)
+    for (int q = 0; q < 4; q++) {
+      const AmxPart<uint8_t>& part = quarters[q];
+      const int32_t at = part.src ? part.from[i] : -1;
+      const void* from = at < 0 ? zeros : part.src + at;
+      _mm_store_si128(reinterpret_cast<__m128i*>(packed + 16 * q), _mm_loadu_si128(static_cast<const __m128i*>(from)));
+    }
 }
 
 void amx_pack_planar(const uint16_t* src, int64_t plane, int channels, int width, int pad, int columns,

@@ -170,7 +170,8 @@ GOOGLENET_INLINE void pack_taps(const AmxGradientShape& s, const uint16_t* src, 
       }
       for (int64_t x = at - grid * s.pitch; at < end; at += 2, x += 2, pair += 64) {
         const __m256i* values = reinterpret_cast<const __m256i*>(row + x * s.stride_w);
-        _mm256_store_si256(reinterpret_cast<__m256i*>(pair), _mm256_permutexvar_epi16(order, _mm256_loadu_si256(values)));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(pair),
+                           _mm256_permutexvar_epi16(order, _mm256_loadu_si256(values)));
       }
     }
   }
@@ -221,7 +222,8 @@ class Prefetch {
   void expect(const AmxMaps& maps, const AmxGradientShape& s, const uint16_t* plane, int64_t first, int64_t last) {
     for (int64_t image = first / (int64_t(s.pitch) * s.rows); image < s.images && count_ < kRanges; image++) {
       const int64_t start = image * s.rows + maps.top;  // the row of the image's first pixel
-      const int64_t from = larger(first / s.pitch - start, int64_t(0)), to = smaller((last - 1) / s.pitch + 1 - start, int64_t(maps.h));
+      const int64_t from = larger(first / s.pitch - start, int64_t(0)),
+                    to = smaller((last - 1) / s.pitch + 1 - start, int64_t(maps.h));
       if (start * s.pitch >= last) break;
       if (from >= to) continue;
       // Where no row ends within an image, a range of columns.

@@ -45,6 +45,30 @@ void amx_weights(const AmxFilter& f, const AmxFactor* factors, int output, int b
   }
 }
 
+void amx_weights_bytes(const AmxFilter& f, const AmxFactor* factors, const float* inputs, const float* outputs,
+                       int output, int blocks, int8_t* packed) {
+  const __m512i lanes = sixteen(f.output_stride);
+  for (int s = 0; s < f.steps; s++)
+    for (int b = 0; b < blocks; b++) {
+      const Vec scale = load(outputs + output + b * B);
+      for (int q = 0; q < 4; q++) {
+        const AmxFactor& factor = factors[4 * s + q];
+        const float* from = f.weights + (output + b * B) * f.output_stride + factor.input * f.input_stride +
+                            tap_of(f, factor.row, factor.column);
+        for (int k = 0; k < 16; k += 4, packed += kTileRowBytes) {
+          __m512i row = _mm512_setzero_si512();  // of 16 outputs: four factors each
+          for (int i = 0; i < 4 && factor.input >= 0; i++) {
+            const Vec weight = _mm512_i32gather_ps(lanes, from + (k + i) * f.input_stride, 4);
+            const Vec value = mul(mul(weight, all(inputs[factor.input + k + i])), scale);
+            const __m512i byte = _mm512_and_si512(_mm512_cvtps_epi32(value), _mm512_set1_epi32(255));
+            row = _mm512_or_si512(row, _mm512_sllv_epi32(byte, _mm512_set1_epi32(8 * i)));
+          }
+          _mm512_store_si512(packed, row);
+        }
+      }
+    }
+}
+
 void amx_weights_planar(const AmxFilter& f, int channels, int output, int blocks, uint16_t* packed) {
   const __m512i outputs = sixteen(f.output_stride);
   for (int row = 0; row < f.steps; row++) {

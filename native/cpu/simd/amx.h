@@ -50,6 +50,11 @@ template <int c, int a, int b>
 GOOGLENET_INLINE void multiply_tiles() {
   __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
 }
+/** a: rows x 64 u8, b: rows of 16 columns of [4] s8, c: s32. */
+template <int c, int a, int b>
+GOOGLENET_INLINE void multiply_byte_tiles() {
+  __asm__ volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(c), "i"(a), "i"(b));
+}
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD
 #endif
