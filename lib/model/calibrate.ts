@@ -130,6 +130,7 @@ async function* batches(images: CalibrationImages, device: ComputeDevice, inputS
     return
   }
   if (limit !== undefined) throw invalid('limit', 'an ImageFolder to draw from', 'other images')
+  if (!isTensor(images) && !Array.isArray(images)) throw invalid('images', 'an ImageFolder, a list or a batch', images)
   const tensor = isTensor(images) ? toInput(images, inputSize) : undefined
   const list = isTensor(images) ? [] : images
   const total = tensor?.shape[0] ?? list.length
