@@ -48,7 +48,7 @@ describe('calibrate', () => {
         sums[Math.floor(i / pixels) % channels]! += value
       })
       expect(mean).toHaveLength(channels)
-      mean.forEach((value, c) => expect(value).toBeCloseTo(sums[c]! / (5 * pixels), 3))
+      for (const [c, value] of mean.entries()) expect(value).toBeCloseTo(sums[c]! / (5 * pixels), 3)
     }
   })
 
@@ -99,7 +99,13 @@ describe('calibrate', () => {
     ['no images', [], {}, 'INVALID_ARGUMENT', 'images: expected at least one'],
     ['a limit of a list', ['a.jpg'], { limit: 3 }, 'INVALID_ARGUMENT', 'limit: expected an ImageFolder'],
     ['images of another size', new Float32Array(7), {}, 'INVALID_SHAPE', 'float32 (N, 3, 48, 48)'],
-    ['a single image', 'a.jpg', {}, 'INVALID_ARGUMENT', "images: expected an ImageFolder, a list or a batch, got 'a.jpg'"],
+    [
+      'a single image',
+      'a.jpg',
+      {},
+      'INVALID_ARGUMENT',
+      "images: expected an ImageFolder, a list or a batch, got 'a.jpg'",
+    ],
     ['a missing file', ['no/such.jpg'], {}, 'FILE_NOT_FOUND', 'no/such.jpg'],
     ['values that are not finite', images(1).fill(Infinity, 0, 1), {}, 'NOT_FINITE', 'conv1/7x7_s2'],
   ])('refuses %s', async (_, bad, options, name, message) => {
@@ -146,7 +152,8 @@ describe('a calibration is dropped by', () => {
     [
       'fit()',
       async (one) => {
-        for await (const { type } of one.fit(data, { epochs: 1, batchSize: 8, augment: 'none' })) expect(type).toBeTruthy()
+        for await (const { type } of one.fit(data, { epochs: 1, batchSize: 8, augment: 'none' }))
+          expect(type).toBeTruthy()
       },
     ],
     [

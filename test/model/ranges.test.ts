@@ -1,6 +1,13 @@
 /** Ranges of 8-bit activations: distributions whose answer is known, and the divergence as its definition reads. */
 import { describe, expect, it } from 'vitest'
-import { type Distribution, divergence, entropyRange, percentileRange, rangeChoice, rangeOf } from '../../lib/model/ranges.js'
+import {
+  type Distribution,
+  divergence,
+  entropyRange,
+  percentileRange,
+  rangeChoice,
+  rangeOf,
+} from '../../lib/model/ranges.js'
 
 const BINS = 2048
 /** Bins of [0, 4). */
@@ -19,7 +26,12 @@ function random(seed: number) {
 
 describe('minmax', () => {
   it('is the largest value', () => {
-    expect(rangeOf(distribution(() => 1, 3.9), { method: 'minmax' })).toBe(3.9)
+    expect(
+      rangeOf(
+        distribution(() => 1, 3.9),
+        { method: 'minmax' },
+      ),
+    ).toBe(3.9)
   })
 })
 

@@ -61,13 +61,15 @@ function expectEqual(got: Record<string, Observation>, wanted: Record<string, Ob
     expect(counted).toEqual(exact)
     expect(means).toHaveLength(mean.length)
     // The order of the sums differs, in f64.
-    mean.forEach((value, channel) => expect(means[channel]).toBeCloseTo(value, 6))
+    for (const [channel, value] of mean.entries()) expect(means[channel]).toBeCloseTo(value, 6)
   }
 }
 
 describe.each(['f32', 'bf16'] as const)('%s', (precision) => {
   test('values are counted as plain loops do, whatever comes first', async ({ skip }) => {
-    const session = await open(precision).catch((error) => (error.code === 'GOOGLENET_ERR_UNSUPPORTED' ? skip() : error))
+    const session = await open(precision).catch((error) =>
+      error.code === 'GOOGLENET_ERR_UNSUPPORTED' ? skip() : error,
+    )
     // The third is ten times as large: ranges double thrice or four times.
     const batches = [batch(3, 0.7), batch(1, 0.3), batch(2, 0.9, 10)]
     for (const input of batches) await session.observe(input)
