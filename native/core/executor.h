@@ -16,6 +16,7 @@
 #include "core/memory.h"
 #include "core/observer.h"
 #include "core/plan.h"
+#include "core/quantization.h"
 #include "optim/optimizer.h"
 #include "train/local_store.h"
 
@@ -88,9 +89,10 @@ class Executor {
     bool keep_all = false;
     bool exact = false;
     gn_precision precision = GN_PRECISION_F32;
-    bool tune = false;    // time what a device has several ways for
-    bool capture = true;  // record what is done again, where the device can
-    int streams = 1;      // lanes to run steps on side by side, where the device has them
+    std::map<std::string, Calibration> calibrations;  // by blob, for GN_PRECISION_INT8
+    bool tune = false;                                // time what a device has several ways for
+    bool capture = true;                              // record what is done again, where the device can
+    int streams = 1;                                  // lanes to run steps on side by side, where the device has them
   };
   Executor(Graph graph, const Options& options);
   ~Executor();

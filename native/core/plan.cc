@@ -50,6 +50,10 @@ gn_tensor Plan::view(const std::vector<int>& unit, const std::vector<int>& stora
   t.n = request.batch, t.h = buffer.h, t.w = buffer.w;
   t.channel = first.channel;
   t.channels = buffer.channels;
+  if (t.type == GN_U8) {
+    t.scales = buffer.scales.data() + first.channel;
+    if (!buffer.means.empty()) t.means = buffer.means.data() + first.channel;
+  }
   for (const int member : unit) t.span += layout_.places[member].span;
   t.c = unit.size() > 1 ? t.span : node.shape.c;
   return t;

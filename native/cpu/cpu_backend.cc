@@ -35,6 +35,8 @@ gn_status open(const gn_device_options* options, gn_device** device) {
   return safely([&] {
     if (options->precision == GN_PRECISION_TF32)
       throw Failure(Code::UNSUPPORTED, "tf32 is what tensor cores of GPUs compute in; use f32 or bf16");
+    if (options->precision == GN_PRECISION_INT8)
+      throw Failure(Code::UNSUPPORTED, "int8 convolutions are not built for the processor yet; use f32 or bf16");
     if (options->precision == GN_PRECISION_BF16 && !has_bf16())
       throw Failure(Code::UNSUPPORTED,
                     std::string("bf16 needs a processor with AVX512_BF16 (Intel from Cooper Lake and "
@@ -48,7 +50,8 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->isa = effective_isa();
     made->block = block_of(made->isa);
     made->exact = options->exact;
-    made->type = options->precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32;
+    made->int8 = options->precision == GN_PRECISION_INT8;
+    made->type = options->precision == GN_PRECISION_F32 ? GN_F32 : GN_BF16;
     made->onednn = std::make_shared<Onednn>(*made);
     made->description = std::string("cpu, ") + isa_name(made->isa) + (made->type == GN_BF16 ? " with bf16, " : ", ") +
                         std::to_string(made->pool->threads()) + " threads, " + libraries();
@@ -57,7 +60,7 @@ gn_status open(const gn_device_options* options, gn_device** device) {
 }
 
 void close(gn_device* device) { delete device; }
-gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block, device->type}; }
+gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block, device->type, device->int8}; }
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 // Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.

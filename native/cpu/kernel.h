@@ -21,6 +21,7 @@ struct gn_device {
   int block;              // 16 with AVX-512, else 8
   bool exact = false;     // direct convolutions only
   gn_type type = GN_F32;  // of activations
+  bool int8 = false;      // inference, some activations are GN_U8
   std::string description;
 };
 
