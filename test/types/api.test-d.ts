@@ -3,6 +3,7 @@ import { describe, expectTypeOf, it } from 'vitest'
 import {
   adagrad,
   average,
+  type Calibration,
   type ErrorCode,
   type Evaluation,
   type Features,
@@ -26,6 +27,18 @@ import {
 
 declare const model: GoogLeNet
 declare const data: ImageFolder
+
+describe('calibration', () => {
+  it('takes folders, lists and batches, and is readable', () => {
+    expectTypeOf(
+      model.calibrate(data, { method: 'percentile', percentile: 99.9 }),
+    ).resolves.toEqualTypeOf<Calibration>()
+    expectTypeOf(model.calibrate(['cat.jpg', new Uint8Array()])).resolves.toEqualTypeOf<Calibration>()
+    expectTypeOf(model.calibrate(new Float32Array())).resolves.toEqualTypeOf<Calibration>()
+    expectTypeOf(model.calibration).toEqualTypeOf<Calibration | undefined>()
+    expectTypeOf<Calibration['blobs']>().toExtend<ReadonlyMap<string, { readonly range: number }>>()
+  })
+})
 
 describe('GoogLeNet', () => {
   it('predict: one image gives a list, several a list of lists', () => {
