@@ -93,7 +93,7 @@ describe('GoogLeNet', () => {
     void GoogLeNet.create({ clases: 5 })
     // @ts-expect-error no such precision
     void GoogLeNet.create({ precision: 'f16' })
-    expectTypeOf(model.precision).toEqualTypeOf<'f32' | 'tf32' | 'bf16'>()
+    expectTypeOf(model.precision).toEqualTypeOf<'f32' | 'tf32' | 'bf16' | 'int8'>()
     // @ts-expect-error no such device
     void GoogLeNet.create({ device: 'tpu' })
     // @ts-expect-error the constructor is private
