@@ -249,8 +249,7 @@ void Executor::check_norm(const StepResult& result, const RunRequest& request) {
                                         "); the weights were left as they were. Lower the rate or clip gradients");
 }
 
-RunResult Executor::run(const RunRequest& request) {
-  const LocalStore::Hold hold(*store_);
+Executor::Program& Executor::compute(const RunRequest& request) {
   Program& p = program(plan_request(request));
   load(p, request);
   sync(p);
@@ -260,6 +259,12 @@ RunResult Executor::run(const RunRequest& request) {
     execute(p, false, request.cancelled);
     if (request.training) execute(p, true, request.cancelled);
   }
+  return p;
+}
+
+RunResult Executor::run(const RunRequest& request) {
+  const LocalStore::Hold hold(*store_);
+  Program& p = compute(request);
   RunResult result;
   for (const int node : p.plan.request.outputs)
     result.outputs[graph_.nodes[node].row.name] = export_host(p.plan.value(node), node);
