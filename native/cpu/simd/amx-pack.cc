@@ -22,7 +22,10 @@ GOOGLENET_INLINE __m512i pixels(const uint16_t* src, __mmask16 keep) {
 
 void amx_pack(const AmxHalf halves[2], int64_t count, uint16_t* packed) {
   const AmxHalf low = halves[0], high = halves[1];
+  constexpr int kAhead = 1024;  // elements
   for (int64_t i = 0; i < count; i++, packed += kTileDepth) {
+    __builtin_prefetch(low.src + low.from[i] + kAhead);
+    if (high.src) __builtin_prefetch(high.src + high.from[i] + kAhead);
     __m512i row = _mm512_zextsi256_si512(half_row(low, i));
     if (high.src) row = _mm512_inserti64x4(row, half_row(high, i), 1);
     _mm512_store_si512(packed, row);
