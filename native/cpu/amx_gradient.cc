@@ -44,10 +44,10 @@ AmxGradientShape shape_of(const gn_step& step) {
   s.src = maps_of(step.src, a.pad_h, a.pad_w), s.diff_dst = maps_of(step.diff_dst, 0, 0);
   s.images = step.src.n, s.taps_h = a.kernel_h, s.taps_w = a.kernel_w;
   s.outputs = step.diff_dst.span / 16;
-  s.stride_h = a.stride_h, s.stride_w = a.stride_w;
+  s.stride_w = a.stride_w;
   if (step.src.planar) {
-    s.planar = step.src.c, s.inputs = (s.planar * s.taps_h + 1) / 2;
-    s.pitch = (s.diff_dst.w + 1) / 2 * 2, s.rows = s.diff_dst.h;
+    s.planar = true, s.inputs = step.src.c;
+    s.pitch = (s.diff_dst.w + 1) / 2 * 2, s.rows = s.diff_dst.h + (s.taps_h - 1) / 2;
   } else {
     s.inputs = step.src.span / 16;
     if (s.taps_h == 1 && s.taps_w == 1 && !a.pad_h && !a.pad_w)
@@ -60,7 +60,7 @@ AmxGradientShape shape_of(const gn_step& step) {
   return s;
 }
 
-int taps_of(const AmxGradientShape& s) { return s.planar ? 1 : s.taps_h * s.taps_w; }
+int taps_of(const AmxGradientShape& s) { return s.planar ? (s.taps_h + 1) / 2 : s.taps_h * s.taps_w; }
 
 /** Cycles of a step: packing blocks of outputs and of inputs, and their products. */
 double cost(const AmxGradientShape& s, double outputs, double inputs, double taps) {
@@ -176,7 +176,7 @@ Kernel make_amx_gradient(gn_device& device, const gn_step& step) {
   if (!has_amx() || device.block != 16 || step.direction != GN_BACKWARD_WEIGHTS) return nullptr;
   if (step.src.type != GN_BF16 || step.diff_dst.type != GN_BF16) return nullptr;
   if (a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1) return nullptr;
-  if (step.src.planar ? a.kernel_w > 8 || a.stride_w > 8 || step.diff_dst.w * a.stride_w > 8000
+  if (step.src.planar ? a.kernel_w > 8 || a.stride_w > 8 || a.stride_h != 2
                       : a.stride_h != 1 || a.stride_w != 1 || a.kernel_h * a.kernel_w > 64)
     return nullptr;
   return std::make_unique<AmxGradient>(device, step);

@@ -18,14 +18,22 @@ constexpr int64_t kOnlyBytes = 1100 << 10, kOutputBytes = 560 << 10;  // of A: o
 constexpr int64_t kFewestSteps = 16;
 constexpr int kMaxTaps = 64, kTileFloats = kTileBytes / 4;
 
+GOOGLENET_INLINE int64_t taps_of(const AmxGradientShape& s) {
+  return s.planar ? (s.taps_h + 1) / 2 : s.taps_h * s.taps_w;
+}
+/** Positions from an output to what it multiplies at a tap. */
+GOOGLENET_INLINE int64_t shift_of(const AmxGradientShape& s, int64_t tap) {
+  return s.planar ? tap * s.pitch : tap / s.taps_w * s.pitch + tap % s.taps_w;
+}
+
 struct Sizes {
   Sizes(const AmxGradientShape& s, const AmxGradientPart& part)
       : inputs(part.input[1] - part.input[0]),
         outputs(part.output[1] - part.output[0]),
         taps(part.tap[1] - part.tap[0]),
-        all_taps(s.planar ? 1 : s.taps_h * s.taps_w),
-        largest_shift(s.planar ? 0 : (s.taps_h - 1) * s.pitch + s.taps_w - 1),
-        parities(all_taps == 1 ? 1 : 2) {
+        all_taps(taps_of(s)),
+        largest_shift(shift_of(s, all_taps - 1)),
+        parities(all_taps == 1 || s.planar ? 1 : 2) {
     const int64_t total = part.step[1] - part.step[0], step = outputs * kTileBytes;
     const int64_t most = total * step <= kOnlyBytes ? total : larger(kFewestSteps, kOutputBytes / step);
     const int64_t blocks = (total + most - 1) / most;
@@ -94,13 +102,13 @@ class Gradient {
     char* at = static_cast<char*>(scratch);
     a_ = at, at += z_.outputs * z_.steps * kTileBytes;
     b_ = at, at += 2 * z_.source_bytes;
-    line_ = at, at += s.planar ? 2 * planar_line(s) : kLineBytes;
+    line_ = at, at += s.planar ? larger(2 * planar_line(s), kLineBytes) : kLineBytes;
     bytes = at - static_cast<char*>(scratch);
     // Neighbouring taps of one parity read the same lines: the even first.
     int count = 0;
     for (int parity = 0; parity < 2; parity++) {
       for (int tap = part.tap[0]; tap < part.tap[1]; tap++)
-        if ((shift(tap) & 1) == parity) tap_[count++] = tap;
+        if ((shift_of(s, tap) & 1) == parity) tap_[count++] = tap;
     }
   }
 
@@ -135,7 +143,6 @@ class Gradient {
   int64_t bytes;
 
  private:
-  int64_t shift(int tap) const { return int64_t(tap / s_.taps_w) * s_.pitch + tap % s_.taps_w; }
   int in_group(int g) const { return smaller(2, int(z_.inputs) - 2 * g); }
   float* tile(int64_t output, int64_t input, int64_t tap) const {
     return tiles_ + ((output * s_.inputs + input) * z_.all_taps + tap) * kTileFloats;
@@ -146,7 +153,8 @@ class Gradient {
       const int input = part_.input[0] + 2 * g + j;
       char* to = b_ + j * z_.source_bytes;
       if (s_.planar)
-        pack_taps(s_, src, input, first * kTileDepth, (first + steps) * kTileDepth, line_, to);
+        pack_taps(s_, src + input * s_.src.plane, first * kTileDepth,
+                  (first + steps) * kTileDepth + z_.largest_shift, line_, to);
       else
         pack_pairs(s_.src, s_, src + input * s_.src.plane, first * kTileDepth, steps * kTileDepth + z_.largest_shift,
                    line_, to, z_.parities > 1 ? to + z_.pairs * kTileRowBytes : nullptr);
@@ -168,7 +176,7 @@ class Gradient {
     int count = 0;
     for (int j = 0; j < in_group(g); j++) {
       for (int t = 0; t < z_.taps; t++) {
-        const int64_t by = shift(tap_[t]), input = part_.input[0] + 2 * g + j;
+        const int64_t by = shift_of(s_, tap_[t]), input = part_.input[0] + 2 * g + j;
         float* c = tile(part_.output[0], input, tap_[t]);
         columns[count++] = {b_ + j * z_.source_bytes + ((by & 1) * z_.pairs + by / 2) * kTileRowBytes,
                             c, to ? to + (part_.output[0] * 16 * s_.inputs + input) * 16 : c};
@@ -223,7 +231,7 @@ void amx_gradient(const AmxGradientShape& s, const AmxGradientPart& part, const 
 
 void amx_gradient_add(const AmxGradientShape& s, const AmxGradientSums* sums, int count, int first, int last,
                       float* weights, float* bias) {
-  const int taps = s.planar ? 1 : s.taps_h * s.taps_w;
+  const int taps = int(taps_of(s));
   for (int64_t o = first; o < last; o++) {
     for (int i = 0; i < s.inputs; i++) {
       float* total = sums[0].tiles + (o * s.inputs + i) * taps * kTileFloats;

@@ -171,10 +171,10 @@ GOOGLENET_INLINE void pack_row(const TapOrder& order, const char* even, const ch
   }
 }
 
-/** Taps of a planar source, (channel, ky) pairs 2 * block and 2 * block + 1: positions [first, last) in pairs, [pair][2][8
- *  taps][2]. Some rows of the source at a time are copied between zeros first. */
-GOOGLENET_INLINE void pack_taps(const AmxGradientShape& s, const uint16_t* src, int block, int64_t first, int64_t last,
-                                char* line, char* to) {
+/** A planar source's channel: positions [first, last) in pairs, [pair][2 rows][8 columns][2]. Some rows of the source at a
+ *  time are copied between zeros first. */
+GOOGLENET_INLINE void pack_taps(const AmxGradientShape& s, const uint16_t* plane, int64_t first, int64_t last, char* line,
+                                char* to) {
   constexpr int kRows = 8;
   const AmxMaps& maps = s.src;
   const int length = planar_line(s) / kRows / 2, width = smaller(maps.w, length - 32 - maps.left);
@@ -183,10 +183,9 @@ GOOGLENET_INLINE void pack_taps(const AmxGradientShape& s, const uint16_t* src, 
   for (int64_t at = first; at < last;) {
     const int64_t grid = at / s.pitch;
     for (int r = 0; r < 2 * kRows; r++) {
-      const int channel = (2 * block + r % 2) / s.taps_h, ky = (2 * block + r % 2) % s.taps_h;
-      const int64_t image = (grid + r / 2) / s.rows, y = (grid + r / 2) % s.rows * s.stride_h + ky - maps.top;
-      const bool inside = channel < s.planar && image < s.images && y >= 0 && y < maps.h;
-      const uint16_t* from = src + (inside ? image * maps.image + channel * maps.plane + y * maps.w : 0);
+      const int64_t image = (grid + r / 2) / s.rows, y = (grid + r / 2) % s.rows * 2 + r % 2 - maps.top;
+      const bool inside = image < s.images && y >= 0 && y < maps.h;
+      const uint16_t* from = plane + (inside ? image * maps.image + y * maps.w : 0);
       uint16_t* row = reinterpret_cast<uint16_t*>(line) + r * length + maps.left;
       for (int i = 0; i < width; i += 32) {
         const __mmask32 mask = width - i >= 32 ? ~0u : (1u << (width - i)) - 1;
@@ -233,9 +232,9 @@ GOOGLENET_INLINE void write_tiles(const AmxGradientShape& s, const float* tiles,
   if (s.planar) {
     const __mmask16 mask = __mmask16((1u << s.taps_w) - 1);
     for (int64_t o = 0; o < 16; o++)
-      for (int64_t group = 2 * input; group < smaller(2 * input + 2, s.planar * s.taps_h); group++)
-        _mm512_mask_storeu_ps(weights + ((output * 16 + o) * s.planar * s.taps_h + group) * s.taps_w, mask,
-                              _mm512_maskz_loadu_ps(mask, tiles + o * 16 + group % 2 * 8));
+      for (int ky = 2 * first; ky < smaller(2 * (first + taps), s.taps_h); ky++)
+        _mm512_mask_storeu_ps(weights + (((output * 16 + o) * s.inputs + input) * s.taps_h + ky) * s.taps_w, mask,
+                              _mm512_maskz_loadu_ps(mask, tiles + (ky / 2 - first) * 256 + o * 16 + ky % 2 * 8));
     return;
   }
   const int64_t all = s.taps_h * s.taps_w;
