@@ -14,13 +14,12 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
 
 namespace googlenet::cpu {
 namespace {
 
+/** The processor has it and the system lets this process use it, which must be asked for once. */
 bool has_amx() {
-#if defined(__x86_64__) && defined(__linux__)
   static const bool has = [] {
     unsigned a, b, c, d;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1)) return false;
@@ -28,9 +27,6 @@ bool has_amx() {
     return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XTILEDATA */) == 0;
   }();
   return has;
-#else
-  return false;
-#endif
 }
 
 AmxMaps maps_of(const gn_tensor& t, int top, int left) {
@@ -73,8 +69,8 @@ int ranges_of(const AmxGradientShape& s) {
   constexpr int kRanges = 4;
   const double tiles = double(s.outputs) * s.inputs * taps_of(s), adding = 150 * kRanges * tiles;
   const double half = cost(s, s.outputs, s.inputs, taps_of(s)) / 2;
-  const double divided = std::min(cost(s, (s.outputs + 1) / 2, s.inputs, taps_of(s)),
-                                  cost(s, s.outputs, (s.inputs + 1) / 2, taps_of(s)));
+  const double divided =
+      std::min(cost(s, (s.outputs + 1) / 2, s.inputs, taps_of(s)), cost(s, s.outputs, (s.inputs + 1) / 2, taps_of(s)));
   return s.steps >= 8 * kRanges && (divided - half) * double(s.steps) > adding ? kRanges : 1;
 }
 
@@ -183,3 +179,11 @@ Kernel make_amx_gradient(gn_device& device, const gn_step& step) {
 }
 
 }  // namespace googlenet::cpu
+
+#else
+
+namespace googlenet::cpu {
+Kernel make_amx_gradient(gn_device&, const gn_step&) { return nullptr; }
+}  // namespace googlenet::cpu
+
+#endif

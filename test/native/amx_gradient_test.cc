@@ -90,7 +90,8 @@ class Case {
     Bench::each(t, t.span, [&](int n, int c, int y, int x) {
       const int block = t.planar ? 1 : 16, physical = t.channel + c;
       const int64_t plane = int64_t(t.h) * t.w;
-      const int64_t at = t.offset / 2 + ((int64_t(n) * t.channels / block + physical / block) * plane + y * t.w + x) * block +
+      const int64_t at = t.offset / 2 +
+                         ((int64_t(n) * t.channels / block + physical / block) * plane + y * t.w + x) * block +
                          physical % block;
       values.push_back(widened(arena_[size_t(at)] = rounded(normal(random()))));
     });
@@ -123,8 +124,9 @@ class Case {
           for (int kx = 0; kx < s_.taps_w; kx++) note(weight(o, i, ky, kx), *dw++);
     }
     const double relative = std::sqrt(errors / std::max(squares, 1e-30));
-    check(relative < 1e-5 && worst <= 1e-5 * largest, name_ + ": error " + std::to_string(relative * 1e6) + "e-6, largest " +
-                                                          std::to_string(worst / largest * 1e6) + "e-6");
+    check(relative < 1e-5 && worst <= 1e-5 * largest, name_ + ": error " + std::to_string(relative * 1e6) +
+                                                          "e-6, largest " + std::to_string(worst / largest * 1e6) +
+                                                          "e-6");
     for (size_t i = 0; i < gradients_.size(); i++) {
       const int64_t at = int64_t(i);
       const bool inside = (at >= 16 && at < 16 + step_.weights.size) ||
@@ -168,18 +170,20 @@ void amx_gradient_tests() {
     device.block = 16;
     gn_step step{};
     step.direction = GN_BACKWARD_WEIGHTS, step.src.type = step.diff_dst.type = GN_BF16;
-    step.src.n = step.src.h = step.src.w = step.diff_dst.h = step.diff_dst.w = 1, step.src.span = step.diff_dst.span = 16;
+    step.src.n = step.src.h = step.src.w = step.diff_dst.h = step.diff_dst.w = 1,
+    step.src.span = step.diff_dst.span = 16;
     gn_attributes& a = step.attributes;
     a.kernel_h = a.kernel_w = a.stride_h = a.stride_w = a.dilation_h = a.dilation_w = a.groups = 1;
-    if (!googlenet::cpu::make_amx_gradient(device, step)) return void(std::printf("amx gradient: no AMX here, skipped\n"));
+    if (!googlenet::cpu::make_amx_gradient(device, step))
+      return void(std::printf("amx gradient: no AMX here, skipped\n"));
   }
   // GoogLeNet's: 1x1 on one input as one, then 3x3, 5x5 and the projection.
   struct Module {
     int side, inputs, outputs, three_reduce, three, five_reduce, five, projection;
   };
-  const Module modules[] = {{28, 192, 176, 96, 128, 16, 32, 32},   {28, 256, 288, 128, 192, 32, 96, 64},
-                            {14, 480, 304, 96, 208, 16, 48, 64},   {14, 512, 304, 112, 224, 32, 64, 64},
-                            {14, 512, 288, 128, 256, 32, 64, 64},  {14, 512, 288, 144, 288, 32, 64, 64},
+  const Module modules[] = {{28, 192, 176, 96, 128, 16, 32, 32},    {28, 256, 288, 128, 192, 32, 96, 64},
+                            {14, 480, 304, 96, 208, 16, 48, 64},    {14, 512, 304, 112, 224, 32, 64, 64},
+                            {14, 512, 288, 128, 256, 32, 64, 64},   {14, 512, 288, 144, 288, 32, 64, 64},
                             {14, 528, 448, 160, 320, 32, 128, 128}, {7, 832, 448, 160, 320, 32, 128, 128},
                             {7, 832, 624, 192, 384, 48, 128, 128}};
   for (int n : {1, 2, 5}) {

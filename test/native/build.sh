@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the native tests without Node, oneDNN or CMake, and runs them: once on every instruction set of this processor,
 # and once with AVX-512's kernels as generic vectors of 16 floats, so that blocks of 16 channels are run on any processor.
-#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd) runs that group alone
+#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd, amx) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
 set -eu
@@ -11,7 +11,7 @@ mkdir -p "$out"
 flags="-std=c++20 -O2 -g -Wall -Wextra -Werror -Inative -Itest/native -pthread ${SANITIZE:+-fsanitize=$SANITIZE}"
 cxx=${CXX:-g++}
 sets=portable wide=
-if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512" wide=wide; fi
+if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512 avx512_bf16" wide=wide; fi
 if [ -n "${SANITIZE:-}" ]; then wide=; fi  # the same loops as the others
 newest=$(find native/cpu native/core native/backend native/train native/optim native/ops test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
 objects=
@@ -24,18 +24,24 @@ kernels() { # instruction set
     avx2) isa="-DGOOGLENET_SIMD=avx2 -mavx2 -mfma" ;;
     avx512) isa="-DGOOGLENET_SIMD=avx512 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma" ;;
     wide) isa="-DGOOGLENET_SIMD=avx512 -DGOOGLENET_VECTOR=\"vector-wide.h\" -Wno-psabi" ;;
+    avx512_bf16)
+      isa="-DGOOGLENET_SIMD=avx512_bf16 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma"
+      isa="$isa -mavx512bf16 -mamx-tile -mamx-bf16"
+      ;;
     *) isa=-DGOOGLENET_SIMD=portable ;;
   esac
-  for file in native/cpu/simd/*.cc; do
+  files=native/cpu/simd/*.cc
+  if [ "$1" = avx512_bf16 ]; then files=native/cpu/simd/amx-*.cc; fi  # beside avx512: what needs AMX alone
+  for file in $files; do
     compile "$file" "$out/$1-$(basename "$file" .cc).o" "-O3 -ffp-contract=fast $isa"
   done
 }
 for set in $sets; do kernels "$set"; done
 simd=$objects objects=
-if [ -n "$wide" ]; then for set in portable avx2 wide; do kernels "$set"; done; fi
+if [ -n "$wide" ]; then for set in portable avx2 wide avx512_bf16; do kernels "$set"; done; fi
 simd_wide=$objects objects=
 for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
-  winograd_weights; do
+  winograd_weights amx_gradient; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
 for name in threads cores pages; do compile "native/core/$name.cc" "$out/$name.o" ""; done

@@ -153,8 +153,8 @@ class Gradient {
       const int input = part_.input[0] + 2 * g + j;
       char* to = b_ + j * z_.source_bytes;
       if (s_.planar)
-        pack_taps(s_, src + input * s_.src.plane, first * kTileDepth,
-                  (first + steps) * kTileDepth + z_.largest_shift, line_, to);
+        pack_taps(s_, src + input * s_.src.plane, first * kTileDepth, (first + steps) * kTileDepth + z_.largest_shift,
+                  line_, to);
       else
         pack_pairs(s_.src, s_, src + input * s_.src.plane, first * kTileDepth, steps * kTileDepth + z_.largest_shift,
                    line_, to, z_.parities > 1 ? to + z_.pairs * kTileRowBytes : nullptr);
@@ -178,8 +178,8 @@ class Gradient {
       for (int t = 0; t < z_.taps; t++) {
         const int64_t by = shift_of(s_, tap_[t]), input = part_.input[0] + 2 * g + j;
         float* c = tile(part_.output[0], input, tap_[t]);
-        columns[count++] = {b_ + j * z_.source_bytes + ((by & 1) * z_.pairs + by / 2) * kTileRowBytes,
-                            c, to ? to + (part_.output[0] * 16 * s_.inputs + input) * 16 : c};
+        columns[count++] = {b_ + j * z_.source_bytes + ((by & 1) * z_.pairs + by / 2) * kTileRowBytes, c,
+                            to ? to + (part_.output[0] * 16 * s_.inputs + input) * 16 : c};
       }
     }
     const int64_t block = s_.inputs * z_.all_taps * kTileFloats;  // of the gradient, too

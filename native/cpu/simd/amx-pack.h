@@ -173,8 +173,8 @@ GOOGLENET_INLINE void pack_row(const TapOrder& order, const char* even, const ch
 
 /** A planar source's channel: positions [first, last) in pairs, [pair][2 rows][8 columns][2]. Some rows of the source at a
  *  time are copied between zeros first. */
-GOOGLENET_INLINE void pack_taps(const AmxGradientShape& s, const uint16_t* plane, int64_t first, int64_t last, char* line,
-                                char* to) {
+GOOGLENET_INLINE void pack_taps(const AmxGradientShape& s, const uint16_t* plane, int64_t first, int64_t last,
+                                char* line, char* to) {
   constexpr int kRows = 8;
   const AmxMaps& maps = s.src;
   const int length = planar_line(s) / kRows / 2, width = smaller(maps.w, length - 32 - maps.left);
@@ -249,7 +249,8 @@ class Prefetch {
   void expect(const AmxMaps& maps, const AmxGradientShape& s, const uint16_t* plane, int64_t first, int64_t last) {
     for (int64_t image = first / (int64_t(s.pitch) * s.rows); image < s.images && count_ < kRanges; image++) {
       const int64_t start = image * s.rows + maps.top;  // the row of the image's first pixel
-      const int64_t from = larger(first / s.pitch - start, int64_t(0)), to = smaller((last - 1) / s.pitch + 1 - start, int64_t(maps.h));
+      const int64_t from = larger(first / s.pitch - start, int64_t(0)),
+                    to = smaller((last - 1) / s.pitch + 1 - start, int64_t(maps.h));
       if (start * s.pitch >= last) break;
       if (from >= to) continue;
       // Where no row ends within an image, a range of columns.
