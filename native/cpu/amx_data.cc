@@ -106,7 +106,7 @@ class AmxData : public gn_kernel {
     return src_.planar ? c.high - c.low : plan_.alone ? c.last - c.first : plan_.planes();
   }
   void pack(const gn_bindings& b, const AmxPlan::Chunk& chunk, char* to, int64_t first, int64_t last) const {
-    const uint16_t* from = src(b, chunk);
+    const char* from = src(b, chunk);
     if (src_.planar) {
       for (int64_t row = first; row < last; row++) pack_row(from, chunk.low + row, to + row * plan_.unit_bytes);
     } else if (plan_.alone) {  // plane by plane, as the source lies
