@@ -66,6 +66,7 @@ function choosePeers(text) {
   })
 }
 
+const PRECISION = process.env.PRECISION ?? 'f32'
 const options = readOptions()
 if (options.help) {
   console.log(usage)
@@ -85,7 +86,7 @@ const defaults = options.quick
 const interactive = process.stderr.isTTY
 const progress = (text) => interactive && process.stderr.write(`\r\x1b[K${text}`)
 
-const { weights, expected } = await prepare()
+const { weights, expected, centred } = await prepare()
 const probe = new (native().Session)({
   layers: [{ op: 'input', name: 'data', channels: 1, height: 1, width: 1 }],
   threads,
@@ -97,7 +98,7 @@ if (!options.json) printHeader(report)
 /** The rows of one kind of work. */
 async function rowsOf(work) {
   const sizes = options.batch ? options.batch.split(',').map(Number) : batches[work]
-  if (work !== 'decoding') return sizes.map((batch) => ({ work, precision: 'f32', batch }))
+  if (work !== 'decoding') return sizes.map((batch) => ({ work, precision: PRECISION, batch }))
   const folders = await preparePhotos()
   if (folders.length === 0) console.error('decoding is left out: its photos are those of the reference data')
   return folders.flatMap((folder) => sizes.map((batch) => ({ work, precision: 'f32', batch, ...folder })))
@@ -105,9 +106,9 @@ async function rowsOf(work) {
 
 for (const work of works) {
   const threadsOf = work === 'decoding' ? 1 : threads
-  const entries = start(field, work, threadsOf)
+  const entries = start(field, work, threadsOf, PRECISION)
   const seconds = positive('seconds', options.seconds, defaults[work])
-  const settings = { threads: threadsOf, rounds, seconds, expected, progress, patient: options.patient }
+  const settings = { threads: threadsOf, rounds, seconds, expected, centred, progress, patient: options.patient }
   for (const described of await rowsOf(work)) {
     const row = await measure(entries, described, settings)
     progress('')

@@ -23,6 +23,11 @@ export function images(name, batch) {
   return repeated(prepared(name), batch)
 }
 
+/** What inference is timed on: the images as Caffe got them; in int8, whose scales are of photos minus mean, so. */
+export function inputs(batch, precision) {
+  return images(precision === 'int8' ? 'centred.f32' : 'images.f32', batch)
+}
+
 /** The same classes for every contender. */
 export function labels(batch) {
   return Int32Array.from({ length: batch }, (_, i) => (i * 37) % 1000)

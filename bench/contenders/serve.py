@@ -38,6 +38,11 @@ def images(name: str, batch: int) -> np.ndarray:
     return np.ascontiguousarray(two[np.arange(batch) % 2])
 
 
+def inputs(batch: int, precision: str) -> np.ndarray:
+    """What inference is timed on: the images as Caffe got them; in int8, whose scales are of photos minus mean, so."""
+    return images('centred.f32' if precision == 'int8' else 'images.f32', batch)
+
+
 def labels(batch: int) -> np.ndarray:
     return np.arange(batch) * 37 % 1000
 
@@ -47,6 +52,17 @@ def photos_of(folder: str) -> list[str]:
     random.seed(1)
     path = prepared(folder)
     return [os.path.join(path, name) for name in sorted(os.listdir(path))]
+
+
+def calibration() -> np.ndarray:
+    """Photos to take int8's scales from: (N,3,224,224), minus mean."""
+    return photos('calibration.u8')
+
+
+def photos(name: str) -> np.ndarray:
+    """A prepared file of bytes, minus Caffe's mean, B G R."""
+    data = np.fromfile(prepared(name), np.uint8).reshape(-1, 3, 224, 224)
+    return data.astype(np.float32) - np.float32([104, 117, 123])[:, None, None]
 
 
 def weights() -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@
  */
 import { Child } from './child.mjs'
 
-const TOLERANCE = { f32: 1e-4, tf32: 1e-2, bf16: 3e-2 }
+const TOLERANCE = { f32: 1e-4, tf32: 1e-2, bf16: 2e-2, int8: 0.15 }
 /**
  * Relative, on the losses of a few steps without dropout, 21, 10 and 6. A fourth one, 4, would show the rounding of all
  * before it: with it, on an H200 in bf16, PyTorch (autocast) was off by 2.3e-2 to 4e-2 from run to run, ours by 3.3e-2
