@@ -8,10 +8,16 @@ const all = ['f32', 'bf16', 'int8']
 const float = ['f32', 'bf16']
 const openvino = { usual: true, does: { inference: all }, script: 'openvino_peer.py', quantiser: 'openvino_quantise.py' }
 const onnxruntime = { does: { inference: ['f32', 'int8'] }, quantiser: 'onnxruntime_quantise.py' }
-const torch = { usual: true, script: 'torch_peer.py' }
+const torch = { usual: true, script: 'torch_peer.py', quantiser: 'torch_quantise.py' }
 
 export const contenders = [
-  { name: 'googlenet', ours: true, does: { inference: all, training: float }, script: 'googlenet.mjs' },
+  {
+    name: 'googlenet',
+    ours: true,
+    does: { inference: all, training: float },
+    script: 'googlenet.mjs',
+    quantiser: 'googlenet_quantise.mjs',
+  },
   // The latency hint spreads one batch over all threads; the throughput hint runs one batch per thread.
   { ...openvino, name: 'openvino', args: ['LATENCY'] },
   { ...openvino, name: 'openvino-throughput', args: ['THROUGHPUT'] },

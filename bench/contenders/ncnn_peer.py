@@ -15,7 +15,7 @@ def load(threads: int, precision: str) -> ncnn.Net:
     net.opt.use_vulkan_compute = False
     net.opt.use_bf16_storage = net.opt.use_bf16_packed = precision == 'bf16'
     net.opt.use_fp16_storage = net.opt.use_fp16_packed = net.opt.use_fp16_arithmetic = False
-    name = 'int8-ncnn' if precision == 'int8' else 'network'
+    name = 'int8-ncnn/model' if precision == 'int8' else 'network'
     assert net.load_param(prepared(f'{name}.param')) == 0
     assert net.load_model(prepared(f'{name}.bin')) == 0
     return net

@@ -4,7 +4,7 @@ import { inputs, prepared, serve, threads } from './serve.mjs'
 
 const require = createRequire(new URL('../.peers/', import.meta.url))
 const { InferenceSession, Tensor } = require('onnxruntime-node')
-const files = { f32: 'network.onnx', int8: 'int8-onnxruntime.onnx' }
+const files = { f32: 'network.onnx', int8: 'int8-onnxruntime/model.onnx' }
 let session
 let feeds
 

@@ -9,7 +9,7 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = THREADS
         options.inter_op_num_threads = 1
-        path = prepared({'f32': 'network.onnx', 'int8': 'int8-onnxruntime.onnx'}[precision])
+        path = prepared({'f32': 'network.onnx', 'int8': 'int8-onnxruntime/model.onnx'}[precision])
         self.session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
         self.data = inputs(batch, precision)
         return self.run()

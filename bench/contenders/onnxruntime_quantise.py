@@ -4,7 +4,7 @@ import os
 
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from serve import calibration, prepared
+from serve import calibration, made, prepared
 
 
 class Photos(CalibrationDataReader):
@@ -16,11 +16,11 @@ class Photos(CalibrationDataReader):
         return None if photo is None else {'data': photo[None]}
 
 
-folded = prepared('folded.onnx')
+folded = made('folded.onnx')
 quant_pre_process(prepared('network.onnx'), folded)
 quantize_static(
     folded,
-    prepared('int8-onnxruntime.onnx'),
+    made('model.onnx'),
     Photos(),
     quant_format=QuantFormat.QDQ,
     per_channel=True,

@@ -19,7 +19,7 @@ class OpenVino:
         self.core = ov.Core()
 
     def prepare(self, work, batch, precision):
-        model = self.core.read_model(prepared('int8-openvino.xml' if precision == 'int8' else 'network.onnx'))
+        model = self.core.read_model(prepared('int8-openvino/model.xml' if precision == 'int8' else 'network.onnx'))
         model.reshape({model.inputs[0].any_name: [batch, 3, 224, 224]})  # fixed shapes are faster
         can = self.core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         rest = precision if precision != 'int8' else 'bf16' if 'BF16' in can else 'f32'

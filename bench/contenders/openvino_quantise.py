@@ -1,9 +1,9 @@
-"""Makes OpenVINO's int8 model with NNCF, post training: int8-openvino.xml and .bin."""
+"""Makes OpenVINO's int8 model with NNCF, post training."""
 
 import nncf
 import openvino as ov
 from openvino.passes import ConstantFolding, Manager
-from serve import calibration, prepared
+from serve import calibration, made, prepared
 
 model = ov.Core().read_model(prepared('network.onnx'))
 model.reshape([1, 3, 224, 224])
@@ -18,4 +18,4 @@ quantised = nncf.quantize(
     preset=nncf.QuantizationPreset.PERFORMANCE,
     subset_size=len(photos),
 )
-ov.save_model(quantised, prepared('int8-openvino.xml'), compress_to_fp16=False)
+ov.save_model(quantised, made('model.xml'), compress_to_fp16=False)

@@ -1,7 +1,7 @@
 """The answering side of a contender that runs in Python; same requests and replies as serve.mjs.
 
-A contender is an object with prepare(work, batch, precision), run() and, when it trains, losses(batch, steps, precision).
-One that cannot time single batches has its own slice(seconds), which returns milliseconds per batch.
+A contender is an object with prepare(work, batch, precision), run(), predict(images) when it infers and, when it trains,
+losses(batch, steps, precision). One that cannot time single batches has its own slice(seconds), which returns milliseconds per batch.
 """
 
 import base64
@@ -23,6 +23,11 @@ THREADS = int(os.environ['BENCH_THREADS'])
 
 def prepared(name: str) -> str:
     return os.path.join(os.environ['BENCH_PREPARED'], name)
+
+
+def made(name: str) -> str:
+    """A file of the folder that a quantiser fills."""
+    return os.path.join(os.environ['BENCH_MADE'], name)
 
 
 def network() -> list[dict]:
@@ -59,9 +64,10 @@ def calibration() -> np.ndarray:
     return photos('calibration.u8')
 
 
-def photos(name: str) -> np.ndarray:
-    """A prepared file of bytes, minus Caffe's mean, B G R."""
-    data = np.fromfile(prepared(name), np.uint8).reshape(-1, 3, 224, 224)
+def photos(name: str, first: int = 0, count: int = -1) -> np.ndarray:
+    """Of a prepared file of bytes, B G R: (N,3,224,224), minus Caffe's mean."""
+    size = 3 * 224 * 224
+    data = np.fromfile(prepared(name), np.uint8, count * size, offset=first * size).reshape(-1, 3, 224, 224)
     return data.astype(np.float32) - np.float32([104, 117, 123])[:, None, None]
 
 
@@ -107,6 +113,9 @@ def _answer(contender, request: dict) -> dict:
         photos = {'photos': request['photos']} if 'photos' in request else {}
         output = contender.prepare(request['work'], request['batch'], request['precision'], **photos)
         return {'output': None if output is None else base64.b64encode(np.asarray(output, '<f4').tobytes()).decode()}
+    if kind == 'predict':
+        output = contender.predict(photos('accuracy.u8', request['first'], request['count']))
+        return {'output': base64.b64encode(np.asarray(output, '<f4').tobytes()).decode()}
     if kind == 'slice':
         own = getattr(contender, 'slice', None)
         return {'milliseconds': own(request['seconds']) if own else _slice(contender, request['seconds'])}

@@ -33,7 +33,7 @@ def load(precision):
     assert COMPILE, 'int8 is fast only when it is compiled'
     import torchao.quantization.pt2e.lowering  # noqa: F401  (the operators of the file)
 
-    return torch.export.load(prepared('int8-torch.pt2')).module()
+    return torch.export.load(prepared('int8-torch/model.pt2')).module()
 
 
 class Torch:
