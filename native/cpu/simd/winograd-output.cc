@@ -49,7 +49,7 @@ void products(const float* v, const float* u, float* m, int rows, int depth, con
   for (int i = 0, row = 0; i < panels; i++) {
     const int next = rows * (i + 1) / panels;
     product_of<vectors>(next - row)(v + int64_t(row) * depth, u, m + int64_t(row) * vectors * B, depth,
-                                   i < 2 ? following + i * depth * step : u, i < 2 ? step : 0);
+                                    i < 2 ? following + i * depth * step : u, i < 2 ? step : 0);
     row = next;
   }
 }
@@ -127,9 +127,11 @@ void winograd_output(const WinogradShape& s, const WinogradBlock& block, const f
     const float* weights = u + int64_t(channel) * points * s.inputs;
     for (int p = 0; p < points; p++, weights += int64_t(s.inputs) * vectors * B) {
       if (vectors == kChunkVectors)
-        products<kChunkVectors>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs, weights + int64_t(s.inputs) * vectors * B);
+        products<kChunkVectors>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs,
+                                weights + int64_t(s.inputs) * vectors * B);
       else
-        products<1>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs, weights + int64_t(s.inputs) * vectors * B);
+        products<1>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs,
+                    weights + int64_t(s.inputs) * vectors * B);
     }
     write_chunk(s, block, m, channel, vectors, bias, dst);
   }
