@@ -1,8 +1,6 @@
 // Whether AMX may be used, and for what: see amx.h.
 #include "cpu/amx.h"
 
-#include "cpu/amx_gradient.h"
-
 #include <cctype>
 #include <cstdlib>
 #include <string>
@@ -66,22 +64,14 @@ bool amx_available() {
 
 bool amx_int8_available() { return amx_available() && has_byte_products(); }
 
-bool amx_can(const gn_step& step) {
-  const gn_attributes& a = step.attributes;
-  const bool backward = step.direction == GN_BACKWARD_DATA;
-  if (step.op != GN_CONV || step.direction == GN_BACKWARD_WEIGHTS) return false;
-  const gn_tensor& src = backward ? step.diff_src : step.src;
-  const gn_tensor& dst = backward ? step.diff_dst : step.dst;
-  if (src.type == GN_F32 || dst.type == GN_F32 || a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1) return false;
-  if (src.planar) return !backward && src.c <= 4 && a.kernel_w <= 8;
-  return a.stride_h == 1 && a.stride_w == 1;
-}
-
 Kernel make_amx(gn_device& device, const gn_step& step) {
   if (!device.amx) return nullptr;
-  if (step.direction == GN_BACKWARD_WEIGHTS) return make_amx_gradient(device, step);
-  if (!amx_can(step)) return nullptr;
-  return make_amx_data(device, step);
+#if defined(__x86_64__)
+  return step.direction == GN_BACKWARD_WEIGHTS ? make_amx_gradient(device, step) : make_amx_data(device, step);
+#else
+  (void)step;
+  return nullptr;
+#endif
 }
 
 }  // namespace googlenet::cpu

@@ -169,6 +169,15 @@ class AmxData : public gn_kernel {
 
 }  // namespace
 
-Kernel make_amx_data(gn_device& device, const gn_step& step) { return std::make_unique<AmxData>(device, step); }
+Kernel make_amx_data(gn_device& device, const gn_step& step) {
+  const gn_attributes& a = step.attributes;
+  const bool backward = step.direction == GN_BACKWARD_DATA;
+  const gn_tensor& src = backward ? step.diff_src : step.src;
+  const gn_tensor& dst = backward ? step.diff_dst : step.dst;
+  if (src.type == GN_F32 || dst.type == GN_F32 || a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1)
+    return nullptr;
+  const bool can = src.planar ? !backward && src.c <= 4 && a.kernel_w <= 8 : a.stride_h == 1 && a.stride_w == 1;
+  return can ? std::make_unique<AmxData>(device, step) : nullptr;
+}
 
 }  // namespace googlenet::cpu

@@ -1,34 +1,22 @@
 // Backward weights by AMX. Threads divide the gradient, never the sum over pixels, so that results do not depend on
 // their number; each packs what its part reads for itself, because a copy in its own cache is nearer than one that
 // another thread made.
-#include "cpu/amx_gradient.h"
-
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
-#include "backend/scratch.h"
-#include "cpu/simd/amx-gradient.h"
-#include "cpu/slots.h"
-#if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "backend/scratch.h"
+#include "cpu/amx.h"
+#include "cpu/simd/amx-gradient.h"
+#include "cpu/slots.h"
 
 namespace googlenet::cpu {
 namespace {
 
 /** The processor has it and the system lets this process use it, which must be asked for once. */
-bool has_amx() {
-  static const bool has = [] {
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1)) return false;
-    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1)) return false;
-    return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XTILEDATA */) == 0;
-  }();
-  return has;
-}
-
 AmxMaps maps_of(const gn_tensor& t, int top, int left) {
   const int64_t pixels = int64_t(t.h) * t.w;
   return {t.channels * pixels, t.planar ? pixels : pixels * 16, t.h, t.w, top, left};
@@ -169,7 +157,7 @@ class AmxGradient : public gn_kernel {
 
 Kernel make_amx_gradient(gn_device& device, const gn_step& step) {
   const gn_attributes& a = step.attributes;
-  if (!has_amx() || device.block != 16 || step.direction != GN_BACKWARD_WEIGHTS) return nullptr;
+  if (step.direction != GN_BACKWARD_WEIGHTS) return nullptr;
   if (step.src.type != GN_BF16 || step.diff_dst.type != GN_BF16) return nullptr;
   if (a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1) return nullptr;
   if (step.src.planar ? a.kernel_w > 8 || a.stride_w > 8 || a.stride_h != 2
@@ -179,11 +167,3 @@ Kernel make_amx_gradient(gn_device& device, const gn_step& step) {
 }
 
 }  // namespace googlenet::cpu
-
-#else
-
-namespace googlenet::cpu {
-Kernel make_amx_gradient(gn_device&, const gn_step&) { return nullptr; }
-}  // namespace googlenet::cpu
-
-#endif

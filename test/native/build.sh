@@ -10,8 +10,10 @@ out=build/native-tests${SANITIZE:+-$SANITIZE}
 mkdir -p "$out"
 flags="-std=c++20 -O2 -g -Wall -Wextra -Werror -Inative -Itest/native -pthread ${SANITIZE:+-fsanitize=$SANITIZE}"
 cxx=${CXX:-g++}
-sets=portable wide= bf16=
-if [ "$(uname -m)" = x86_64 ]; then sets="portable avx2 avx512" wide=wide bf16=avx512_bf16; fi
+sets=portable wide= bf16= amx=
+if [ "$(uname -m)" = x86_64 ]; then
+  sets="portable avx2 avx512" wide=wide bf16=avx512_bf16 amx="amx_data amx_gradient amx_plan amx_weights"
+fi
 if [ -n "${SANITIZE:-}" ]; then wide=; fi  # the same loops as the others
 newest=$(find native/cpu native/core native/backend native/train native/optim native/ops test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
 objects=
@@ -23,7 +25,10 @@ kernels() { # instruction set
   case $1 in
     avx2) isa="-DGOOGLENET_SIMD=avx2 -mavx2 -mfma" ;;
     avx512) isa="-DGOOGLENET_SIMD=avx512 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma" ;;
-    avx512_bf16) isa="-DGOOGLENET_SIMD=avx512_bf16 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma -mavx512bf16 -mamx-tile -mamx-bf16" ;;
+    avx512_bf16)
+      isa="-DGOOGLENET_SIMD=avx512_bf16 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma"
+      isa="$isa -mavx512bf16 -mamx-tile -mamx-bf16"
+      ;;
     wide) isa="-DGOOGLENET_SIMD=avx512 -DGOOGLENET_VECTOR=\"vector-wide.h\" -Wno-psabi" ;;
     *) isa=-DGOOGLENET_SIMD=portable ;;
   esac
@@ -41,7 +46,7 @@ simd=$objects objects=
 if [ -n "$wide" ]; then for set in portable avx2 wide $bf16; do kernels "$set"; done; fi
 simd_wide=$objects objects=
 for name in isa simd pool pool_bytes pool_windows lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
-  winograd_weights amx amx_data amx_gradient amx_plan amx_weights; do
+  winograd_weights amx $amx; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
 for name in threads cores pages; do compile "native/core/$name.cc" "$out/$name.o" ""; done
