@@ -3,119 +3,96 @@
  * checked before it is timed. See README.md for options and for how to read the table.
  */
 import { loadavg } from 'node:os'
-import { parseArgs } from 'node:util'
 import { native } from '../dist/native.js'
-import { contenders } from './contenders/list.mjs'
+import { accuracy } from './lib/accuracy.mjs'
+import { prepareCalibration } from './lib/calibration.mjs'
 import { install } from './lib/install.mjs'
 import { machine } from './lib/machine.mjs'
 import { measure, start, stop } from './lib/measure.mjs'
+import { readOptions } from './lib/options.mjs'
 import { preparePhotos } from './lib/photos.mjs'
 import { prepare } from './lib/prepare.mjs'
-import { printHeader, printRow } from './lib/report.mjs'
+import { quantise } from './lib/quantise.mjs'
+import { printAccuracy, printHeader, printRow, printTable } from './lib/report.mjs'
 
-const usage = `node bench/run.mjs [options]
-  --install           install the usual peers into bench/.peers (7 GB free), then stop; with --peers all every peer
-  --peers LIST        'usual' (default), 'all', 'none', or names separated by commas
-  --only WORK         inference, training or decoding (photos to batches, on one thread)
-  --batch LIST        batch sizes; default 1,8,32 for inference, 32 for training, 64 for decoding
-  --threads N         default 2; decoding has 1
-  --rounds N          turns of each contender; default 7
-  --seconds N         length of a turn; default 2, 6 for training
-  --patient           repeats a turn, up to 5 times, while other processes are busy
-  --quick             2 short rounds: does it work, not how fast it is
-  --json              one JSON object on stdout`
+const options = readOptions(process.argv.slice(2))
+if (options.install) process.exit(install({ all: options.all }) ? 0 : 1)
 
-function fail(message) {
-  console.error(`${message}\n\n${usage}`)
-  process.exit(2)
-}
+const { threads, json } = options
+const progress = (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)
+const { weights, expected, centred } = await prepare()
+const known = await prepareCalibration()
 
-function readOptions() {
+/** A session of the smallest network: what it runs on, or the error. */
+async function probe(precision) {
+  const layers = [{ op: 'input', name: 'data', channels: 1, height: 1, width: 1 }]
   try {
-    const text = { type: 'string' }
-    const flag = { type: 'boolean', default: false }
-    const options = { peers: { ...text, default: 'usual' }, only: text, batch: text, rounds: text, seconds: text }
-    Object.assign(options, {
-      threads: { ...text, default: '2' },
-      install: flag,
-      quick: flag,
-      patient: flag,
-      json: flag,
-      help: flag,
-    })
-    return parseArgs({ options }).values
+    const session = new (native().Session)({ layers, threads, precision })
+    await session.dispose()
+    return session
   } catch (error) {
-    return fail(error.message)
+    return { error }
   }
 }
 
-function positive(name, text, fallback) {
-  if (text === undefined) return fallback
-  const value = Number(text)
-  return value > 0 ? value : fail(`--${name}: expected a positive number, got '${text}'`)
+/** Why a precision is left out, if it is. */
+async function obstacle(precision) {
+  if (precision === 'int8' && !known) return 'int8 needs the photos of the reference data to calibrate on'
+  const { error } = await probe(precision)
+  return error?.code === 'GOOGLENET_ERR_UNSUPPORTED' ? error.message : undefined
 }
 
-function choosePeers(text) {
-  const rivals = contenders.filter(({ ours }) => !ours)
-  if (text === 'all') return rivals
-  if (text === 'usual') return rivals.filter(({ usual }) => usual)
-  if (text === 'none') return []
-  return text.split(',').map((name) => {
-    const known = rivals.map((rival) => rival.name).join(', ')
-    return rivals.find((rival) => rival.name === name) ?? fail(`--peers: no peer '${name}'; there are: ${known}`)
-  })
+const report = { machine: { ...machine(), isa: (await probe('f32')).isa, threads }, weights, rows: [], leftOut: [] }
+if (!json) printHeader(report)
+const say = (text) => json || console.log(text)
+if (options.accuracy && !known) {
+  console.error('--accuracy needs the photos of the reference data: set GOOGLENET_DATA to its folder')
+  process.exit(1)
 }
 
-const options = readOptions()
-if (options.help) {
-  console.log(usage)
-  process.exit(0)
+for (const precision of new Set(options.runs.map((run) => run.precision))) {
+  const reason = await obstacle(precision)
+  if (!reason) continue
+  report.leftOut.push({ precision, reason })
+  say(`\n${precision} is left out: ${reason}`)
 }
-if (options.install) process.exit(install({ all: options.peers === 'all' }) ? 0 : 1)
+const left = new Set(report.leftOut.map(({ precision }) => precision))
+const runs = options.runs.filter(({ precision }) => !left.has(precision))
+const field = runs.some(({ precision }) => precision === 'int8')
+  ? quantise(options.field, threads, progress)
+  : options.field
 
-const batches = { inference: [1, 8, 32], training: [32], decoding: [64] }
-const works = options.only ? [options.only] : Object.keys(batches)
-if (works.some((work) => !(work in batches))) fail(`--only: one of ${Object.keys(batches).join(', ')}`)
-const field = [...contenders.filter(({ ours }) => ours), ...choosePeers(options.peers)]
-const threads = positive('threads', options.threads)
-const rounds = positive('rounds', options.rounds, options.quick ? 2 : 7)
-const defaults = options.quick
-  ? { inference: 0.3, training: 0.5, decoding: 0.3 }
-  : { inference: 2, training: 6, decoding: 2 }
-const interactive = process.stderr.isTTY
-const progress = (text) => interactive && process.stderr.write(`\r\x1b[K${text}`)
-
-const { weights, expected } = await prepare()
-const probe = new (native().Session)({
-  layers: [{ op: 'input', name: 'data', channels: 1, height: 1, width: 1 }],
-  threads,
-})
-const report = { machine: { ...machine(), isa: probe.isa, threads }, weights, rows: [] }
-await probe.dispose()
-if (!options.json) printHeader(report)
-
-/** The rows of one kind of work. */
-async function rowsOf(work) {
-  const sizes = options.batch ? options.batch.split(',').map(Number) : batches[work]
-  if (work !== 'decoding') return sizes.map((batch) => ({ work, precision: 'f32', batch }))
+/** The rows of one kind of work in one precision. */
+async function rowsOf({ work, precision, batches }) {
+  if (work !== 'decoding') return batches.map((batch) => ({ work, precision, batch }))
   const folders = await preparePhotos()
   if (folders.length === 0) console.error('decoding is left out: its photos are those of the reference data')
-  return folders.flatMap((folder) => sizes.map((batch) => ({ work, precision: 'f32', batch, ...folder })))
+  return folders.flatMap((folder) => batches.map((batch) => ({ work, precision, batch, ...folder })))
 }
 
-for (const work of works) {
-  const threadsOf = work === 'decoding' ? 1 : threads
-  const entries = start(field, work, threadsOf)
-  const seconds = positive('seconds', options.seconds, defaults[work])
-  const settings = { threads: threadsOf, rounds, seconds, expected, progress, patient: options.patient }
-  for (const described of await rowsOf(work)) {
+for (const run of runs) {
+  const { work, precision, seconds } = run
+  const entries = start(field, work, work === 'decoding' ? 1 : threads, precision)
+  if (options.accuracy) {
+    const row = await accuracy(entries, precision, known.labels, progress)
+    progress('')
+    report.rows.push(row)
+    if (!json) printAccuracy(row)
+    await stop(entries)
+    continue
+  }
+  const settings = { threads, rounds: options.rounds, seconds, expected, centred, progress, patient: options.patient }
+  for (const described of await rowsOf(run)) {
     const row = await measure(entries, described, settings)
     progress('')
     report.rows.push(row)
-    if (!options.json) printRow(row)
+    if (!json) printRow(row)
   }
   await stop(entries)
 }
 report.machine.loadAtEnd = loadavg()[0]
-if (options.json) console.log(JSON.stringify(report))
-else console.log(`\nload ${report.machine.loadAtEnd.toFixed(2)} at the end`)
+if (json) console.log(JSON.stringify(report))
+else {
+  if (!options.accuracy) printTable(report.rows)
+  console.log(`\nload ${report.machine.loadAtEnd.toFixed(2)} at the end`)
+}

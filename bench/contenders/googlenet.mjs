@@ -1,10 +1,11 @@
 /**
  * Our engine, as users call it: features() of the public class for inference, step() for training, which is told the
  * next batch, as fit() does it: a GPU gets it while it computes. Here every batch is the same one, copied each time. On
- * the processor, or on BENCH_DEVICE, there with BENCH_TUNE and on BENCH_STREAMS streams.
+ * the processor, or on BENCH_DEVICE, there with BENCH_TUNE and on BENCH_STREAMS streams. int8 is the file of
+ * googlenet_quantise.mjs.
  */
 import { GoogLeNet } from '../../dist/index.js'
-import { images, labels, prepared, serve, threads } from './serve.mjs'
+import { images, inputs, labels, prepared, serve, threads } from './serve.mjs'
 
 const { BENCH_DEVICE: device = 'cpu', BENCH_TUNE, BENCH_STREAMS = '1' } = process.env
 let model
@@ -13,7 +14,8 @@ let run
 async function open(options) {
   await model?.dispose()
   const streams = Number(BENCH_STREAMS)
-  model = await GoogLeNet.load(prepared('weights.safetensors'), { device, threads, streams, ...options })
+  const file = options.precision === 'int8' ? 'int8-googlenet/model.safetensors' : 'weights.safetensors'
+  model = await GoogLeNet.load(prepared(file), { device, threads, streams, ...options })
 }
 
 const optimizer = { kind: 'sgd', rate: 0.001, momentum: 0.9, weightDecay: 2e-4, clip: 0 }
@@ -30,11 +32,12 @@ await serve({
       run = training(batch)
       return undefined
     }
-    const data = images('images.f32', batch)
+    const data = inputs(batch, precision)
     run = () => model.features(data, 'prob')
     return (await run()).data
   },
   run: () => run(),
+  predict: async (data) => (await model.features(data, 'prob')).data,
   async losses(batch, steps, precision) {
     // Not tuned: another batch size has other engines, and those that tuning takes are held against a direct convolution.
     await open({ precision, dropout: { main: 0, auxiliary: 0 } })

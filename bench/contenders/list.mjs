@@ -1,29 +1,47 @@
 /**
- * Every contender: ours and the peers, what each needs and what it can do. A new one is a row here and a program
- * beside this file that answers the commands of serve.mjs or serve.py. `usual` rows run without being named;
- * the others with `--peers all` or `--peers NAME,NAME`.
+ * Every contender: ours and the peers, what each needs and what it can do, in which precisions. A new one is a row here
+ * and a program beside this file that answers the commands of serve.mjs or serve.py. `usual` rows run without being
+ * named; the others with `--peers all` or `--peers NAME,NAME`. int8 is a model that the contender's `quantiser` makes
+ * once, from the same weights, with the same photos to calibrate on (lib/quantise.mjs).
  */
+const all = ['f32', 'bf16', 'int8']
+const float = ['f32', 'bf16']
+const openvino = {
+  usual: true,
+  does: { inference: all },
+  script: 'openvino_peer.py',
+  quantiser: 'openvino_quantise.py',
+}
+const onnxruntime = { does: { inference: ['f32', 'int8'] }, quantiser: 'onnxruntime_quantise.py' }
+const torch = { usual: true, script: 'torch_peer.py', quantiser: 'torch_quantise.py' }
+
 export const contenders = [
-  { name: 'googlenet', ours: true, does: ['inference', 'training'], script: 'googlenet.mjs' },
-  // The latency hint spreads one batch over all threads; the throughput hint runs one batch per thread.
-  { name: 'openvino', usual: true, does: ['inference'], script: 'openvino_peer.py', args: ['LATENCY'] },
-  { name: 'openvino-throughput', usual: true, does: ['inference'], script: 'openvino_peer.py', args: ['THROUGHPUT'] },
-  { name: 'onnxruntime-node', usual: true, does: ['inference'], script: 'onnxruntime_node.mjs' },
-  { name: 'ncnn', usual: true, does: ['inference'], script: 'ncnn_peer.py' },
-  { name: 'torch', usual: true, does: ['inference', 'training'], script: 'torch_peer.py', args: ['channels_last'] },
   {
-    name: 'torch-compile',
-    usual: true,
-    does: ['inference'],
-    script: 'torch_peer.py',
-    args: ['channels_last', 'compile'],
+    name: 'googlenet',
+    ours: true,
+    does: { inference: all, training: float },
+    script: 'googlenet.mjs',
+    quantiser: 'googlenet_quantise.mjs',
   },
-  { name: 'torch-contiguous', usual: true, does: ['training'], script: 'torch_peer.py', args: ['contiguous'] },
-  { name: 'tensorflow', does: ['inference', 'training'], script: 'tensorflow_peer.py' },
-  { name: 'googlenet-loader', ours: true, does: ['decoding'], script: 'loader.mjs' },
-  { name: 'simplejpeg+opencv', usual: true, does: ['decoding'], script: 'opencv_loader.py' },
-  { name: 'torchvision', usual: true, does: ['decoding'], script: 'torchvision_loader.py' },
-  { name: 'onnxruntime-python', does: ['inference'], script: 'onnxruntime_peer.py' },
+  // The latency hint spreads one batch over all threads; the throughput hint runs one batch per thread.
+  { ...openvino, name: 'openvino', args: ['LATENCY'] },
+  { ...openvino, name: 'openvino-throughput', args: ['THROUGHPUT'] },
+  { ...onnxruntime, name: 'onnxruntime-node', usual: true, script: 'onnxruntime_node.mjs' },
+  {
+    name: 'ncnn',
+    usual: true,
+    does: { inference: all },
+    script: 'ncnn_peer.py',
+    quantiser: 'ncnn_quantise.py',
+  },
+  { ...torch, name: 'torch', does: { inference: float, training: float }, args: ['channels_last'] },
+  { ...torch, name: 'torch-compile', does: { inference: all }, args: ['channels_last', 'compile'] },
+  { ...torch, name: 'torch-contiguous', does: { training: ['f32'] }, args: ['contiguous'] },
+  { name: 'tensorflow', does: { inference: float, training: float }, script: 'tensorflow_peer.py' },
+  { name: 'googlenet-loader', ours: true, does: { decoding: ['f32'] }, script: 'loader.mjs' },
+  { name: 'simplejpeg+opencv', usual: true, does: { decoding: ['f32'] }, script: 'opencv_loader.py' },
+  { name: 'torchvision', usual: true, does: { decoding: ['f32'] }, script: 'torchvision_loader.py' },
+  { ...onnxruntime, name: 'onnxruntime-python', script: 'onnxruntime_peer.py' },
 ]
 
 /** Package whose presence says that a contender is installed, and the folder of .peers it is in. */

@@ -6,17 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import ncnn
 import numpy as np
-from serve import THREADS, images, prepared, serve
+from serve import THREADS, inputs, prepared, serve
 
 
-def load(threads: int) -> ncnn.Net:
+def load(threads: int, precision: str) -> ncnn.Net:
     net = ncnn.Net()
     net.opt.num_threads = threads
     net.opt.use_vulkan_compute = False
-    net.opt.use_bf16_storage = False
+    net.opt.use_bf16_storage = net.opt.use_bf16_packed = precision == 'bf16'
     net.opt.use_fp16_storage = net.opt.use_fp16_packed = net.opt.use_fp16_arithmetic = False
-    assert net.load_param(prepared('network.param')) == 0
-    assert net.load_model(prepared('network.bin')) == 0
+    name = 'int8-ncnn/model' if precision == 'int8' else 'network'
+    assert net.load_param(prepared(f'{name}.param')) == 0
+    assert net.load_model(prepared(f'{name}.bin')) == 0
     return net
 
 
@@ -30,9 +31,9 @@ def infer(net: ncnn.Net, image: np.ndarray) -> np.ndarray:
 
 class Ncnn:
     def prepare(self, work, batch, precision):
-        self.data = images('images.f32', batch)
+        self.data = inputs(batch, precision)
         workers = THREADS if batch >= THREADS else 1
-        self.nets = [load(THREADS // workers) for _ in range(workers)]
+        self.nets = [load(THREADS // workers, precision) for _ in range(workers)]
         self.pool = ThreadPoolExecutor(workers)
         return self.run()
 
@@ -45,6 +46,10 @@ class Ncnn:
         for worker, rows in enumerate(self.pool.map(self.part, range(len(self.nets)))):
             output[worker :: len(self.nets)] = rows
         return output
+
+    def predict(self, images):
+        self.data = images
+        return self.run()
 
 
 serve(Ncnn())

@@ -3,9 +3,11 @@
  * stdout; serve.py speaks the same. A contender is an object with
  *   prepare(work, batch, precision)  -> probabilities of the whole batch (inference), nothing (training)
  *   run()                            -> one batch or one training step, awaited
+ *   predict(images)                  -> probabilities of other images, as many as were prepared for (--accuracy)
  *   slice(seconds)                   -> { milliseconds: one number a batch }, instead of run()
  *   losses(batch, steps, precision)  -> the losses of some training steps without dropout (check)
  */
+import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { images as repeated } from '../lib/images.mjs'
@@ -21,6 +23,22 @@ export function prepared(name) {
 /** A prepared file's two images, repeated to fill a batch: (N,3,H,W). */
 export function images(name, batch) {
   return repeated(prepared(name), batch)
+}
+
+/** What inference is timed on: the images as Caffe got them; in int8, whose scales are of photos minus mean, so. */
+export function inputs(batch, precision) {
+  return images(precision === 'int8' ? 'centred.f32' : 'images.f32', batch)
+}
+
+/** Of the photos whose classes are known, B G R: (N,3,224,224), minus Caffe's mean. */
+function photos(first, count) {
+  const size = 3 * 224 * 224
+  const bytes = Buffer.alloc(count * size)
+  const file = openSync(prepared('accuracy.u8'))
+  readSync(file, bytes, 0, bytes.length, first * size)
+  closeSync(file)
+  const mean = [104, 117, 123]
+  return Float32Array.from(bytes, (value, i) => value - mean[Math.floor(i / (224 * 224)) % 3])
 }
 
 /** The same classes for every contender. */
@@ -40,12 +58,16 @@ async function slice(contender, seconds) {
   return { milliseconds }
 }
 
+const encoded = ({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength).toString('base64')
+
 async function answer(contender, request) {
   switch (request.do) {
     case 'prepare': {
       const output = await contender.prepare(request.work, request.batch, request.precision, request.photos)
-      return { output: output && Buffer.from(output.buffer, output.byteOffset, output.byteLength).toString('base64') }
+      return { output: output && encoded(output) }
     }
+    case 'predict':
+      return { output: encoded(await contender.predict(photos(request.first, request.count))) }
     case 'slice':
       return contender.slice ? contender.slice(request.seconds) : slice(contender, request.seconds)
     case 'losses':

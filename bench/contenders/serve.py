@@ -1,7 +1,7 @@
 """The answering side of a contender that runs in Python; same requests and replies as serve.mjs.
 
-A contender is an object with prepare(work, batch, precision), run() and, when it trains, losses(batch, steps, precision).
-One that cannot time single batches has its own slice(seconds), which returns milliseconds per batch.
+A contender is an object with prepare(work, batch, precision), run(), predict(images) when it infers and, when it trains,
+losses(batch, steps, precision). One that cannot time single batches has its own slice(seconds), which returns milliseconds per batch.
 """
 
 import base64
@@ -25,6 +25,11 @@ def prepared(name: str) -> str:
     return os.path.join(os.environ['BENCH_PREPARED'], name)
 
 
+def made(name: str) -> str:
+    """A file of the folder that a quantiser fills."""
+    return os.path.join(os.environ['BENCH_MADE'], name)
+
+
 def network() -> list[dict]:
     with open(prepared('network.json')) as file:
         return json.load(file)
@@ -38,6 +43,11 @@ def images(name: str, batch: int) -> np.ndarray:
     return np.ascontiguousarray(two[np.arange(batch) % 2])
 
 
+def inputs(batch: int, precision: str) -> np.ndarray:
+    """What inference is timed on: the images as Caffe got them; in int8, whose scales are of photos minus mean, so."""
+    return images('centred.f32' if precision == 'int8' else 'images.f32', batch)
+
+
 def labels(batch: int) -> np.ndarray:
     return np.arange(batch) * 37 % 1000
 
@@ -47,6 +57,18 @@ def photos_of(folder: str) -> list[str]:
     random.seed(1)
     path = prepared(folder)
     return [os.path.join(path, name) for name in sorted(os.listdir(path))]
+
+
+def calibration() -> np.ndarray:
+    """Photos to take int8's scales from: (N,3,224,224), minus mean."""
+    return photos('calibration.u8')
+
+
+def photos(name: str, first: int = 0, count: int = -1) -> np.ndarray:
+    """Of a prepared file of bytes, B G R: (N,3,224,224), minus Caffe's mean."""
+    size = 3 * 224 * 224
+    data = np.fromfile(prepared(name), np.uint8, count * size, offset=first * size).reshape(-1, 3, 224, 224)
+    return data.astype(np.float32) - np.float32([104, 117, 123])[:, None, None]
 
 
 def weights() -> dict[str, np.ndarray]:
@@ -91,6 +113,9 @@ def _answer(contender, request: dict) -> dict:
         photos = {'photos': request['photos']} if 'photos' in request else {}
         output = contender.prepare(request['work'], request['batch'], request['precision'], **photos)
         return {'output': None if output is None else base64.b64encode(np.asarray(output, '<f4').tobytes()).decode()}
+    if kind == 'predict':
+        output = contender.predict(photos('accuracy.u8', request['first'], request['count']))
+        return {'output': base64.b64encode(np.asarray(output, '<f4').tobytes()).decode()}
     if kind == 'slice':
         own = getattr(contender, 'slice', None)
         return {'milliseconds': own(request['seconds']) if own else _slice(contender, request['seconds'])}

@@ -1,12 +1,15 @@
-"""TensorFlow with oneDNN: tf.function, NHWC, its own LRN."""
+"""TensorFlow with oneDNN: tf.function, NHWC, its own LRN; bf16 with f32 weights that are cast, as Keras' mixed policy does,
+and LRN as shifted adds, since TensorFlow has none in bf16 on processors.
+"""
 
 import numpy as np
 import tensorflow as tf
-from serve import THREADS, images, labels, network, serve, weights
+from serve import THREADS, images, inputs, labels, network, serve, weights
 
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 RATE = 1e-3
+TYPES = {'f32': tf.float32, 'bf16': tf.bfloat16}
 
 
 def arrange(name, value):
@@ -18,9 +21,22 @@ def arrange(name, value):
     return value.T
 
 
+def lrn(x, row):
+    half, alpha, k = row['size'] // 2, row['alpha'] / row['size'], row.get('k', 1)
+    if x.dtype == tf.float32:
+        return tf.nn.local_response_normalization(x, half, k, alpha, row['beta'])
+    count = x.shape[3]
+    square = tf.pad(tf.square(x), [[0, 0], [0, 0], [0, 0], [half, half]])
+    total = tf.add_n([square[..., shift : shift + count] for shift in range(row['size'])])
+    assert row['beta'] == 0.75
+    root = tf.math.rsqrt(k + total * alpha)
+    return x * (root * tf.sqrt(root))
+
+
 def infer_or_train(rows, tensors, x, target, dropout):
-    """Probabilities; the weighted loss when there is a target."""
+    """Probabilities; the weighted loss when there is a target; computes in the type of x."""
     blobs, loss = {'data': x}, 0.0
+    tensors = {name: tf.cast(value, x.dtype) for name, value in tensors.items()}
     for row in rows:
         op, names, y = row['op'], row.get('src'), None
         if op == 'input':
@@ -40,16 +56,15 @@ def infer_or_train(rows, tensors, x, target, dropout):
         elif op == 'pool':
             y = tf.nn.avg_pool2d(src, row['kernel'], row.get('stride', 1), 'VALID')
         elif op == 'lrn':
-            half, alpha = row['size'] // 2, row['alpha'] / row['size']
-            y = tf.nn.local_response_normalization(src, half, row.get('k', 1), alpha, row['beta'])
+            y = lrn(src, row)
         elif op == 'concat':
             y = tf.concat(src, 3)
         elif op == 'dropout':
             y = tf.nn.dropout(src, row['ratio']) if dropout else src
         elif op == 'softmax':
-            y = tf.nn.softmax(src)
+            y = tf.nn.softmax(tf.cast(src, tf.float32))
         elif op == 'loss':
-            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(target, src)
+            entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(target, tf.cast(src, tf.float32))
             loss = loss + row['weight'] * tf.reduce_mean(entropy)
         blobs[row['name']] = y
     return blobs['prob'] if target is None else loss
@@ -57,18 +72,20 @@ def infer_or_train(rows, tensors, x, target, dropout):
 
 class TensorFlow:
     def prepare(self, work, batch, precision):
-        assert precision == 'f32'
         if work == 'training':
-            self.train(batch, dropout=True)
+            self.train(batch, precision, dropout=True)
             return None
         rows = [row for row in network() if row.get('phase') != 'train']
-        tensors = {name: tf.constant(arrange(name, value)) for name, value in weights().items()}
-        x = tf.constant(images('images.f32', batch).transpose(0, 2, 3, 1))
-        function = tf.function(lambda x: infer_or_train(rows, tensors, x, None, False))
+        needed = {row['name'] for row in rows}
+        kept = {name: value for name, value in weights().items() if name.rsplit('.', 1)[0] in needed}
+        tensors = {name: tf.constant(arrange(name, value), TYPES[precision]) for name, value in kept.items()}
+        function = tf.function(lambda x: infer_or_train(rows, tensors, tf.cast(x, TYPES[precision]), None, False))
+        self.predict = lambda data: function(tf.constant(data.transpose(0, 2, 3, 1))).numpy()
+        x = tf.constant(inputs(batch, precision).transpose(0, 2, 3, 1))
         self.run = lambda: function(x).numpy()
         return self.run()
 
-    def train(self, batch, dropout):
+    def train(self, batch, precision, dropout):
         rows = [row for row in network() if row.get('phase') != 'inference']
         tensors = {name: tf.Variable(arrange(name, value)) for name, value in weights().items()}
         momenta = {name: tf.Variable(tf.zeros_like(value)) for name, value in tensors.items()}
@@ -78,7 +95,7 @@ class TensorFlow:
         @tf.function
         def step(x, target):
             with tf.GradientTape() as tape:
-                loss = infer_or_train(rows, tensors, x, target, dropout)
+                loss = infer_or_train(rows, tensors, tf.cast(x, TYPES[precision]), target, dropout)
             gradients = tape.gradient(loss, tensors)
             for name, variable in tensors.items():
                 bias = name.endswith('.bias')
@@ -90,8 +107,7 @@ class TensorFlow:
         self.run = lambda: float(step(x, target))
 
     def losses(self, batch, steps, precision):
-        assert precision == 'f32'
-        self.train(batch, dropout=False)
+        self.train(batch, precision, dropout=False)
         return [self.run() for _ in range(steps)]
 
 

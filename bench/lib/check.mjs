@@ -1,10 +1,11 @@
 /**
- * A contender is timed only when it computes the right thing: probabilities within 1e-4 of Caffe's (or, with random
- * weights, of the first contender's), and a training run whose losses are those of the others.
+ * A contender is timed only when it computes the right thing: probabilities within its precision's bound of Caffe's (with
+ * random weights of the first contender's; in int8 of ours in f32 on photos minus mean), and a training run whose losses are those of the others.
  */
 import { Child } from './child.mjs'
 
-const TOLERANCE = { f32: 1e-4, tf32: 1e-2, bf16: 3e-2 }
+/** Parts of the largest probability, which is 0.69 with the BVLC weights. */
+const TOLERANCE = { f32: 1e-4, tf32: 1e-2, bf16: 3e-2, int8: 0.2 }
 /**
  * Relative, on the losses of a few steps without dropout, 21, 10 and 6. A fourth one, 4, would show the rounding of all
  * before it: with it, on an H200 in bf16, PyTorch (autocast) was off by 2.3e-2 to 4e-2 from run to run, ours by 3.3e-2
@@ -33,7 +34,7 @@ function difference(output, expected) {
 }
 
 /**
- * The tolerance is a part of the largest probability: random weights make all of them small.
+ * Random weights make all probabilities small, so the tolerance is a part of the largest.
  *
  * @throws when the probabilities are not those expected
  */

@@ -10,9 +10,12 @@ import { makeFolders, peersFolder } from './paths.mjs'
 
 const versions = {
   openvino: '2026.4.1',
+  nncf: '3.4.0',
+  onnx: '1.23.2',
   ncnn: '1.0.20261020',
   onnxruntime: '1.32.0',
   torch: '2.15.0',
+  torchao: '0.18.0',
   'tensorflow-cpu': '2.21.0',
   'onnxruntime-node': '1.30.0',
   simplejpeg: '1.9.0',
@@ -67,12 +70,14 @@ function pip(environment, args) {
   run(python, ['-m', 'pip', 'install', '--no-cache-dir', '--quiet', ...args])
 }
 
+const pinned = (...names) => names.map((name) => `${name}==${versions[name]}`)
+
 /**
  * PyPI's only Linux wheel of PyTorch is linked against the CUDA libraries: without them it cannot be imported. They
  * are 3 GB that nothing here calls. What can be left out is Triton (1 GB), which only GPUs need.
  */
 function installTorch() {
-  pip('venv', ['--no-deps', `torch==${versions.torch}`])
+  pip('venv', ['--no-deps', ...pinned('torch')])
   const code = `import importlib.metadata as m
 print('\\n'.join(r.split(';')[0] for r in m.requires('torch') if 'extra ==' not in r and not r.startswith('triton')))`
   const { stdout } = spawnSync(pythonOf('venv'), ['-c', code], { encoding: 'utf8' })
@@ -93,24 +98,24 @@ const steps = [
   },
   {
     what: 'OpenVINO, ncnn, ONNX Runtime for Python (0.4 GB)',
-    run: () =>
-      pip('venv', ['numpy', ...['openvino', 'ncnn', 'onnxruntime'].map((name) => `${name}==${versions[name]}`)]),
+    run: () => pip('venv', ['numpy', ...pinned('openvino', 'ncnn', 'onnxruntime')]),
+  },
+  {
+    what: 'NNCF and onnx, which make int8 models for them (0.3 GB)',
+    run: () => pip('venv', pinned('openvino', 'onnxruntime', 'nncf', 'onnx')),
   },
   {
     what: 'simplejpeg and OpenCV (0.2 GB)',
-    run: () =>
-      pip(
-        'venv',
-        ['simplejpeg', 'opencv-python-headless'].map((name) => `${name}==${versions[name]}`),
-      ),
+    run: () => pip('venv', pinned('simplejpeg', 'opencv-python-headless')),
   },
   { what: 'PyTorch (4.4 GB)', run: installTorch },
-  // Without its dependencies: pip would take a PyTorch of its own choice.
-  { what: 'torchvision', run: () => pip('venv', ['--no-deps', 'pillow', `torchvision==${versions.torchvision}`]) },
+  // Without their dependencies: pip would take a PyTorch of its own choice.
+  { what: 'torchvision', run: () => pip('venv', ['--no-deps', 'pillow', ...pinned('torchvision')]) },
+  { what: "torchao, for PyTorch's int8", run: () => pip('venv', ['--no-deps', ...pinned('torchao')]) },
   {
     what: 'TensorFlow (1.6 GB)',
     extra: true,
-    run: () => pip('venv-tensorflow', [`tensorflow-cpu==${versions['tensorflow-cpu']}`]),
+    run: () => pip('venv-tensorflow', pinned('tensorflow-cpu')),
   },
 ]
 

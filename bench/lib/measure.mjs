@@ -14,9 +14,9 @@ const PAUSE_MS = 300
 const PATIENT_TRIES = 5
 
 /** Starts those that can take part; the others get their reason. */
-export function start(contenders, work, threads) {
+export function start(contenders, work, threads, precision) {
   return contenders
-    .filter(({ does }) => does.includes(work))
+    .filter(({ does }) => does[work]?.includes(precision))
     .map((contender) => {
       const entry = {
         contender,
@@ -51,7 +51,7 @@ async function attempt(entry, task) {
 
 /** @param {{ work: string, batch: number, precision: string }} row */
 async function prepareAll(entries, row, settings) {
-  let { expected } = settings
+  let expected = row.precision === 'int8' ? settings.centred : settings.expected
   for (const entry of running(entries)) {
     settings.progress(`${row.work} ${row.batch}: ${entry.name} prepares`)
     await attempt(entry, async () => {

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 export const contendersFolder = fileURLToPath(new URL('../contenders', import.meta.url))
-export const peersFolder = fileURLToPath(new URL('../.peers', import.meta.url))
+/** Tests name another folder, without peers. */
+export const peersFolder = process.env.BENCH_PEERS ?? fileURLToPath(new URL('../.peers', import.meta.url))
 export const preparedFolder = join(peersFolder, 'prepared')
 export const dataFolder = process.env.GOOGLENET_DATA ?? fileURLToPath(new URL('../../../shared/data', import.meta.url))
 

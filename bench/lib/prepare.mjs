@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { GoogLeNet } from '../../dist/index.js'
 import { googlenet } from '../../dist/model/googlenet.js'
 import { native } from '../../dist/native.js'
+import { images as repeated } from './images.mjs'
 import { writeNcnn } from './ncnn.mjs'
 import { writeOnnx } from './onnx.mjs'
 import { dataFile, makeFolders, preparedFolder } from './paths.mjs'
@@ -15,7 +16,7 @@ import { dataFile, makeFolders, preparedFolder } from './paths.mjs'
 const golden = 'golden/opencv_golden'
 const SIZE = 224
 const CLASSES = 1000
-/** About the mean of all channels: centres the photos for training. */
+/** About the mean of all channels: centres the photos for training and int8. */
 const LEVEL = 110
 
 /**
@@ -37,7 +38,6 @@ export async function prepare({ folder = preparedFolder, network, onnx = true } 
     : await GoogLeNet.create({ ...network, seed: 1 })
   await model.save(file('weights.safetensors'))
   const weights = await model.parameters()
-  await model.dispose()
 
   const rows = googlenet({ ...network, auxiliary: true })
   writeFileSync(file('network.json'), JSON.stringify(rows))
@@ -51,8 +51,10 @@ export async function prepare({ folder = preparedFolder, network, onnx = true } 
     : pattern(network?.inputSize ?? SIZE)
   writeFileSync(file('images.f32'), new Uint8Array(Float32Array.from(images).buffer))
   writeFileSync(file('centred.f32'), new Uint8Array(Float32Array.from(images, (value) => value - LEVEL).buffer))
-  if (!real) return { weights: 'random' }
-  return { weights: 'BVLC', expected: readNpy(readFileSync(probabilities), 2 * CLASSES) }
+  const { data: centred } = await model.features(repeated(file('centred.f32'), 2), 'prob')
+  await model.dispose()
+  if (!real) return { weights: 'random', centred }
+  return { weights: 'BVLC', expected: readNpy(readFileSync(probabilities), 2 * CLASSES), centred }
 }
 
 /** (3,H,W), B G R, 0..255: what Caffe made the probabilities from. */

@@ -1,4 +1,4 @@
-/** The table, as text for people. Rates are medians over the rounds. */
+/** The tables, as text for people. Rates are medians over the rounds. */
 import { NOISY } from './machine.mjs'
 
 const columns = [
@@ -23,10 +23,10 @@ export function printHeader({ machine, weights }) {
   const { cpu, cores, units, memoryGb, isa, threads, load, date } = machine
   const source =
     weights === 'BVLC'
-      ? 'BVLC weights; difference: of probabilities from those Caffe computed'
+      ? 'BVLC weights; difference: of probabilities from those Caffe computed (int8: from ours in f32)'
       : 'random weights (no reference data); difference: of probabilities from the first contender'
   console.log(`\n${cpu}, ${cores} cores, ${memoryGb} GiB; ${units.join(' ')}`)
-  console.log(`${isa}, ${threads} threads, f32, ${date} UTC, load ${load.toFixed(2)} at the start`)
+  console.log(`${isa}, ${threads} threads, ${date} UTC, load ${load.toFixed(2)} at the start`)
   console.log(`${source}; for training: of the losses, relative, from ours`)
 }
 
@@ -49,4 +49,33 @@ export function printRow(row, print = console.log) {
   if (row.ratio === null) return
   const [low, high] = row.spread.map((value) => value.toFixed(2))
   print(`  ours / best peer (${row.best}): ${row.ratio.toFixed(2)} (rounds ${low}-${high})`)
+}
+
+/** Photos named rightly. */
+export function printAccuracy({ precision, photos, details }) {
+  console.log(`\naccuracy, ${precision}, of ${photos} photos: first, among the first five`)
+  const width = Math.max(...Object.keys(details).map((name) => name.length))
+  for (const [name, { problem, top1, top5 }] of Object.entries(details))
+    console.log(`  ${name.padEnd(width)}  ${problem ?? `${top1}  ${top5}`}`)
+}
+
+/** Everything in one table of Markdown: a row for each kind of work, ours, the best peer and the others. */
+export function printTable(rows) {
+  const line = (cells) => console.log(`| ${cells.join(' | ')} |`)
+  const rate = (value) => (value === null ? 'not timed' : value.toFixed(1))
+  console.log('')
+  line(['work', 'ours, img/s', 'best peer', 'ratio', 'rounds', 'others'])
+  line(['---', '---:', '---', '---:', '---', '---'])
+  for (const { work, what, precision, batch, ours, peers, ratio, spread } of rows) {
+    const timed = Object.entries(peers).filter(([, value]) => value !== null)
+    const [best, ...others] = timed.sort(([, a], [, b]) => b - a).map(([name, value]) => `${name} ${rate(value)}`)
+    line([
+      `${work}${what ? ` of ${what}` : ''} ${precision}, batch ${batch}`,
+      rate(ours),
+      best ?? 'none',
+      ratio === null ? '' : ratio.toFixed(2),
+      spread === null ? '' : spread.map((value) => value.toFixed(2)).join('-'),
+      others.join(', '),
+    ])
+  }
 }

@@ -15,8 +15,9 @@ export function median(values) {
  */
 export function compare(ours, peers) {
   const timed = peers.filter(({ speeds }) => speeds.length > 0)
-  if (!ours?.speeds.length || timed.length === 0) return { best: null, ratio: null, spread: null }
+  if (timed.length === 0) return { best: null, ratio: null, spread: null }
   const best = timed.reduce((a, b) => (median(b.speeds) > median(a.speeds) ? b : a))
+  if (!ours?.speeds.length) return { best: best.name, ratio: null, spread: null }
   const rounds = Math.min(ours.speeds.length, best.speeds.length)
   const ratios = Array.from({ length: rounds }, (_, round) => ours.speeds[round] / best.speeds[round])
   return { best: best.name, ratio: median(ratios), spread: [Math.min(...ratios), Math.max(...ratios)] }

@@ -82,13 +82,10 @@ class AmxData : public gn_kernel {
       });
       return;
     }
-    int64_t most = 0;
-    for (const AmxPlan::Chunk& chunk : plan_.chunks) most = std::max(most, parts(chunk));
-    in_slots(pool_, count * most, [&](int64_t, int64_t item) {
-      const AmxPlan::Chunk& chunk = plan_.chunks[size_t(item / most)];
-      const int64_t part = item % most;
-      if (part < parts(chunk)) pack(b, chunk, packed(b, item / most), part, part + 1);
-    });
+    for (int64_t i = 0; i < count; i++) {
+      const AmxPlan::Chunk& chunk = plan_.chunks[size_t(i)];
+      pool_.ranges(parts(chunk), [&](int64_t first, int64_t last) { pack(b, chunk, packed(b, i), first, last); });
+    }
     in_slots(pool_, count * pairs, [&](int64_t, int64_t item) {
       const int64_t i = item % count, pair = item / count;
       multiply(b, plan_.chunks[size_t(i)], packed(b, i), int(pair), int(pair + 1));
@@ -109,15 +106,17 @@ class AmxData : public gn_kernel {
     return src_.planar ? c.high - c.low : plan_.alone ? c.last - c.first : plan_.planes();
   }
   void pack(const gn_bindings& b, const AmxPlan::Chunk& chunk, char* to, int64_t first, int64_t last) const {
-    for (int64_t part = first; part < last; part++) {
-      if (src_.planar)
-        pack_row(src(b, chunk), chunk.low + part, to + part * plan_.unit_bytes);
-      else if (plan_.alone)
-        for (int p = 0; p < plan_.planes(); p++)
-          pack_plane(src(b, chunk), p, plan_.tiles[size_t(chunk.first + part)].to, plan_.rows,
-                     to + (part * plan_.planes() + p) * plan_.block_bytes);
-      else
-        pack_plane(src(b, chunk), int(part), chunk.low, chunk.high - chunk.low, to + part * plan_.block_bytes);
+    const char* from = src(b, chunk);
+    if (src_.planar) {
+      for (int64_t row = first; row < last; row++) pack_row(from, chunk.low + row, to + row * plan_.unit_bytes);
+    } else if (plan_.alone) {  // plane by plane, as the source lies
+      for (int plane = 0; plane < plan_.planes(); plane++)
+        for (int64_t tile = first; tile < last; tile++)
+          pack_plane(from, plane, plan_.tiles[size_t(chunk.first + tile)].to, plan_.rows,
+                     to + (tile * plan_.planes() + plane) * plan_.block_bytes);
+    } else {
+      for (int64_t plane = first; plane < last; plane++)
+        pack_plane(from, int(plane), chunk.low, chunk.high - chunk.low, to + plane * plan_.block_bytes);
     }
   }
   void pack_row(const char* src, int64_t row, char* to) const {

@@ -14,13 +14,12 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
 
 namespace googlenet::cpu {
 namespace {
 
+/** The processor has it and the system lets this process use it, which must be asked for once. */
 bool has_amx() {
-#if defined(__x86_64__) && defined(__linux__)
   static const bool has = [] {
     unsigned a, b, c, d;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1)) return false;
@@ -28,9 +27,6 @@ bool has_amx() {
     return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XTILEDATA */) == 0;
   }();
   return has;
-#else
-  return false;
-#endif
 }
 
 AmxMaps maps_of(const gn_tensor& t, int top, int left) {
@@ -44,10 +40,10 @@ AmxGradientShape shape_of(const gn_step& step) {
   s.src = maps_of(step.src, a.pad_h, a.pad_w), s.diff_dst = maps_of(step.diff_dst, 0, 0);
   s.images = step.src.n, s.taps_h = a.kernel_h, s.taps_w = a.kernel_w;
   s.outputs = step.diff_dst.span / 16;
-  s.stride_h = a.stride_h, s.stride_w = a.stride_w;
+  s.stride_w = a.stride_w;
   if (step.src.planar) {
-    s.planar = step.src.c, s.inputs = (s.planar * s.taps_h + 1) / 2;
-    s.pitch = (s.diff_dst.w + 1) / 2 * 2, s.rows = s.diff_dst.h;
+    s.planar = true, s.inputs = step.src.c;
+    s.pitch = (s.diff_dst.w + 1) / 2 * 2, s.rows = s.diff_dst.h + (s.taps_h - 1) / 2;
   } else {
     s.inputs = step.src.span / 16;
     if (s.taps_h == 1 && s.taps_w == 1 && !a.pad_h && !a.pad_w)
@@ -60,7 +56,7 @@ AmxGradientShape shape_of(const gn_step& step) {
   return s;
 }
 
-int taps_of(const AmxGradientShape& s) { return s.planar ? 1 : s.taps_h * s.taps_w; }
+int taps_of(const AmxGradientShape& s) { return s.planar ? (s.taps_h + 1) / 2 : s.taps_h * s.taps_w; }
 
 /** Cycles of a step: packing blocks of outputs and of inputs, and their products. */
 double cost(const AmxGradientShape& s, double outputs, double inputs, double taps) {
@@ -176,10 +172,18 @@ Kernel make_amx_gradient(gn_device& device, const gn_step& step) {
   if (!has_amx() || device.block != 16 || step.direction != GN_BACKWARD_WEIGHTS) return nullptr;
   if (step.src.type != GN_BF16 || step.diff_dst.type != GN_BF16) return nullptr;
   if (a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1) return nullptr;
-  if (step.src.planar ? a.kernel_w > 8 || a.stride_w > 8 || step.diff_dst.w * a.stride_w > 8000
+  if (step.src.planar ? a.kernel_w > 8 || a.stride_w > 8 || a.stride_h != 2
                       : a.stride_h != 1 || a.stride_w != 1 || a.kernel_h * a.kernel_w > 64)
     return nullptr;
   return std::make_unique<AmxGradient>(device, step);
 }
 
 }  // namespace googlenet::cpu
+
+#else
+
+namespace googlenet::cpu {
+Kernel make_amx_gradient(gn_device&, const gn_step&) { return nullptr; }
+}  // namespace googlenet::cpu
+
+#endif

@@ -12,8 +12,8 @@ constexpr int kLargestGroup = 16;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/** Of a tile's time, which hardly shrinks with its rows: weights are loaded all the same. */
-double cost(int rows) { return std::max(rows, 14) + 2; }
+/** Of a tile's time, which hardly shrinks with its rows (measured: 16 rows 28 ns, 14 26.9, 8 25.8). */
+double cost(int rows) { return rows + 40; }
 
 }  // namespace
 
@@ -61,7 +61,7 @@ void AmxPlan::choose() {
       const int64_t length = linear ? all : row, pieces = linear ? 1 : shape.out_h;
       for (int r = int(std::min<int64_t>(length, kTileRows)); r > 0; r--) {
         const double time = double(pieces * divide_up(length, r)) * cost(r) / g;
-        if (time < least * 0.99) least = time, group = g, rows = r, linear_ = linear;
+        if (time < least * 0.97) least = time, group = g, rows = r, linear_ = linear;
       }
     }
   }
@@ -72,17 +72,20 @@ void AmxPlan::lay_out() {
   const int64_t positions = (int64_t(packed_rows - 1) * pitch_ + columns) * g;
   from.assign(size_t(positions + (shape.parts - 1) * g), -1);  // a step's other taps may lie behind the last
   to.assign(size_t(positions), -1);
+  // Without a window images can as well follow each other, which is faster to pack.
+  const auto position = [&](int y, int x, int i) {
+    return size_t(alone ? int64_t(i) * pitch_ + x : (int64_t(y) * pitch_ + x) * g + i);
+  };
   for (int y = 0; y < std::min(shape.h, packed_rows - shape.pad_h); y++)
     for (int x = 0; x < std::min(shape.w, columns - shape.pad_w); x++)
       for (int i = 0; i < g; i++)
         if (y + shape.pad_h >= 0 && x + shape.pad_w >= 0)
-          from[size_t((int64_t(y + shape.pad_h) * pitch_ + x + shape.pad_w) * g + i)] =
+          from[position(y + shape.pad_h, x + shape.pad_w, i)] =
               int32_t(i * shape.src_image + (int64_t(y) * shape.w + x) * 16);
   for (int y = 0; y < shape.out_h; y++)
     for (int x = 0; x < shape.out_w; x++)
       for (int i = 0; i < g; i++)
-        to[size_t((int64_t(y) * pitch_ + x) * g + i)] =
-            int32_t(i * shape.dst_image + (int64_t(y) * shape.out_w + x) * 16);
+        to[position(y, x, i)] = int32_t(i * shape.dst_image + (int64_t(y) * shape.out_w + x) * 16);
   const auto add_tiles = [&](int64_t start, int64_t length) {  // the last one overlaps its neighbour
     for (int64_t at = 0; at < length; at += rows) {
       const int64_t position = start + std::min(at, length - rows);

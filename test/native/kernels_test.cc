@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   if (wanted("lanes")) test::lane_tests();
   if (wanted("winograd")) test::winograd_tests();
   if (wanted("amx")) test::amx_tests();
+  if (wanted("amx")) test::amx_gradient_tests();
   std::printf("%d passed, %d failed\n", test::passed, test::failed);
   return test::failed ? 1 : 0;
 }

@@ -18,14 +18,22 @@ constexpr int64_t kOnlyBytes = 1100 << 10, kOutputBytes = 560 << 10;  // of A: o
 constexpr int64_t kFewestSteps = 16;
 constexpr int kMaxTaps = 64, kTileFloats = kTileBytes / 4;
 
+GOOGLENET_INLINE int64_t taps_of(const AmxGradientShape& s) {
+  return s.planar ? (s.taps_h + 1) / 2 : s.taps_h * s.taps_w;
+}
+/** Positions from an output to what it multiplies at a tap. */
+GOOGLENET_INLINE int64_t shift_of(const AmxGradientShape& s, int64_t tap) {
+  return s.planar ? tap * s.pitch : tap / s.taps_w * s.pitch + tap % s.taps_w;
+}
+
 struct Sizes {
   Sizes(const AmxGradientShape& s, const AmxGradientPart& part)
       : inputs(part.input[1] - part.input[0]),
         outputs(part.output[1] - part.output[0]),
         taps(part.tap[1] - part.tap[0]),
-        all_taps(s.planar ? 1 : s.taps_h * s.taps_w),
-        largest_shift(s.planar ? 0 : (s.taps_h - 1) * s.pitch + s.taps_w - 1),
-        parities(all_taps == 1 ? 1 : 2) {
+        all_taps(taps_of(s)),
+        largest_shift(shift_of(s, all_taps - 1)),
+        parities(all_taps == 1 || s.planar ? 1 : 2) {
     const int64_t total = part.step[1] - part.step[0], step = outputs * kTileBytes;
     const int64_t most = total * step <= kOnlyBytes ? total : larger(kFewestSteps, kOutputBytes / step);
     const int64_t blocks = (total + most - 1) / most;
@@ -42,19 +50,22 @@ struct Sizes {
 /** Tiles of B and what they and one or two of A add to. */
 struct Column {
   const char* b;
-  float* c;
+  const float* c;
+  float* to;
 };
 
 /** Bytes from one A to the next, floats from one C to the next; `begin`: C is nothing yet. */
 struct Product {
   int64_t steps, a_block, c_block;
   bool begin;
+  int64_t to_row;  // where C is stored: bytes from row to row
 };
 
 template <int outputs, int columns>
-void product(const Product& p, const char* a, const Column* column, int64_t c_at, Prefetch& next, int lines) {
+void product(const Product& p, const char* a, const Column* column, int64_t output, Prefetch& next, int lines) {
   constexpr int64_t row = kTileRowBytes;
-  float* c[2] = {column[0].c + c_at, column[columns - 1].c + c_at};
+  const float* c[2] = {column[0].c + output * p.c_block, column[columns - 1].c + output * p.c_block};
+  float* to[2] = {column[0].to + output * p.c_block, column[columns - 1].to + output * p.c_block};
   const char* b[2] = {column[0].b, column[columns - 1].b};
   if (p.begin) {
     clear_tile<0>(), clear_tile<1>(), clear_tile<2>(), clear_tile<3>();
@@ -79,10 +90,10 @@ void product(const Product& p, const char* a, const Column* column, int64_t c_at
     }
     next.lines(lines);
   }
-  store_tile<0>(c[0], row);
-  if constexpr (columns > 1) store_tile<1>(c[1], row);
-  if constexpr (outputs > 1) store_tile<2>(c[0] + p.c_block, row);
-  if constexpr (outputs > 1 && columns > 1) store_tile<3>(c[1] + p.c_block, row);
+  store_tile<0>(to[0], p.to_row);
+  if constexpr (columns > 1) store_tile<1>(to[1], p.to_row);
+  if constexpr (outputs > 1) store_tile<2>(to[0] + p.c_block, p.to_row);
+  if constexpr (outputs > 1 && columns > 1) store_tile<3>(to[1] + p.c_block, p.to_row);
 }
 
 class Gradient {
@@ -91,13 +102,13 @@ class Gradient {
     char* at = static_cast<char*>(scratch);
     a_ = at, at += z_.outputs * z_.steps * kTileBytes;
     b_ = at, at += 2 * z_.source_bytes;
-    line_ = at, at += kLineBytes;
+    line_ = at, at += s.planar ? larger(2 * planar_line(s), kLineBytes) : kLineBytes;
     bytes = at - static_cast<char*>(scratch);
     // Neighbouring taps of one parity read the same lines: the even first.
     int count = 0;
     for (int parity = 0; parity < 2; parity++) {
       for (int tap = part.tap[0]; tap < part.tap[1]; tap++)
-        if ((shift(tap) & 1) == parity) tap_[count++] = tap;
+        if ((shift_of(s, tap) & 1) == parity) tap_[count++] = tap;
     }
   }
 
@@ -122,8 +133,9 @@ class Gradient {
             next.expect(s_.diff_dst, s_, diff_dst + (part_.output[0] + o) * s_.diff_dst.plane, after * kTileDepth,
                         (after + more) * kTileDepth);
         }
-        multiply(g, steps, first == part_.step[0], next);
-        if (weights && first + steps == part_.step[1]) write(g, weights);
+        float* last = first + steps == part_.step[1] ? weights : nullptr;
+        multiply(g, steps, first == part_.step[0], next, direct() ? last : nullptr);
+        if (last && !direct()) write(g, last);
       }
     }
   }
@@ -131,7 +143,6 @@ class Gradient {
   int64_t bytes;
 
  private:
-  int64_t shift(int tap) const { return int64_t(tap / s_.taps_w) * s_.pitch + tap % s_.taps_w; }
   int in_group(int g) const { return smaller(2, int(z_.inputs) - 2 * g); }
   float* tile(int64_t output, int64_t input, int64_t tap) const {
     return tiles_ + ((output * s_.inputs + input) * z_.all_taps + tap) * kTileFloats;
@@ -142,7 +153,8 @@ class Gradient {
       const int input = part_.input[0] + 2 * g + j;
       char* to = b_ + j * z_.source_bytes;
       if (s_.planar)
-        pack_taps(s_, src, input, first * kTileDepth, (first + steps) * kTileDepth, line_, to);
+        pack_taps(s_, src + input * s_.src.plane, first * kTileDepth, (first + steps) * kTileDepth + z_.largest_shift,
+                  line_, to);
       else
         pack_pairs(s_.src, s_, src + input * s_.src.plane, first * kTileDepth, steps * kTileDepth + z_.largest_shift,
                    line_, to, z_.parities > 1 ? to + z_.pairs * kTileRowBytes : nullptr);
@@ -155,17 +167,23 @@ class Gradient {
                   (first + steps) * kTileDepth + z_.largest_shift);
   }
 
-  void multiply(int g, int64_t steps, bool begin, Prefetch& next) {
+  /** C of one tap is the weights' gradient as it is, row by row. */
+  bool direct() const { return z_.all_taps == 1 && !s_.planar; }
+
+  /** `to`: the weights' gradient, where C goes at last; or null. */
+  void multiply(int g, int64_t steps, bool begin, Prefetch& next, float* to) {
     Column columns[2 * kMaxTaps];
     int count = 0;
     for (int j = 0; j < in_group(g); j++) {
       for (int t = 0; t < z_.taps; t++) {
-        const int64_t by = shift(tap_[t]);
-        columns[count++] = {b_ + j * z_.source_bytes + ((by & 1) * z_.pairs + by / 2) * kTileRowBytes,
-                            tile(part_.output[0], part_.input[0] + 2 * g + j, tap_[t])};
+        const int64_t by = shift_of(s_, tap_[t]), input = part_.input[0] + 2 * g + j;
+        float* c = tile(part_.output[0], input, tap_[t]);
+        columns[count++] = {b_ + j * z_.source_bytes + ((by & 1) * z_.pairs + by / 2) * kTileRowBytes, c,
+                            to ? to + (part_.output[0] * 16 * s_.inputs + input) * 16 : c};
       }
     }
-    const Product p = {steps, z_.steps * kTileBytes, s_.inputs * z_.all_taps * kTileFloats, begin};
+    const int64_t block = s_.inputs * z_.all_taps * kTileFloats;  // of the gradient, too
+    const Product p = {steps, z_.steps * kTileBytes, block, begin, to ? s_.inputs * kTileRowBytes : kTileRowBytes};
     const int64_t iterations = (z_.outputs + 1) / 2 * ((count + 1) / 2) * steps;
     const int lines = int(smaller((next.total + iterations - 1) / iterations, int64_t(kMostLines)));
     for (int j = 0; j < count; j += 2) {
@@ -173,9 +191,9 @@ class Gradient {
       for (int64_t o = 0; o < z_.outputs; o += 2) {
         const char* a = a_ + o * p.a_block;
         if (o + 1 < z_.outputs)
-          (two ? product<2, 2> : product<2, 1>)(p, a, columns + j, o * p.c_block, next, lines);
+          (two ? product<2, 2> : product<2, 1>)(p, a, columns + j, o, next, lines);
         else
-          (two ? product<1, 2> : product<1, 1>)(p, a, columns + j, o * p.c_block, next, lines);
+          (two ? product<1, 2> : product<1, 1>)(p, a, columns + j, o, next, lines);
       }
     }
   }
@@ -213,7 +231,7 @@ void amx_gradient(const AmxGradientShape& s, const AmxGradientPart& part, const 
 
 void amx_gradient_add(const AmxGradientShape& s, const AmxGradientSums* sums, int count, int first, int last,
                       float* weights, float* bias) {
-  const int taps = s.planar ? 1 : s.taps_h * s.taps_w;
+  const int taps = int(taps_of(s));
   for (int64_t o = first; o < last; o++) {
     for (int i = 0; i < s.inputs; i++) {
       float* total = sums[0].tiles + (o * s.inputs + i) * taps * kTileFloats;

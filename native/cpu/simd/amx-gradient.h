@@ -5,8 +5,9 @@
 // source at p + ky * pitch + kx; a position that is no pixel holds 0. Sums run over the grid in steps of 32 positions,
 // the depth of a tile.
 //
-// A planar source has few channels: its "channel blocks" are pairs of (channel, ky), each with its taps in 8 of the 16
-// channels, any stride; and a single tap.
+// A planar source has few channels and strides of 2 along its height: a "channel block" is a channel, a position two of
+// its rows, in 8 of a tile's 16 columns each, one for each tap along the width; what is left are taps along the height,
+// two by two.
 #pragma once
 #include <cstdint>
 
@@ -26,11 +27,12 @@ struct AmxGradientShape {
   int taps_h, taps_w;
   int inputs, outputs;  // channel blocks of src, diff_dst
   int64_t steps;        // of the whole batch
-  int planar;           // channels of a planar source, or 0
-  int stride_h, stride_w;
+  bool planar;
+  int stride_w;  // of a planar source; 1 otherwise
 };
 
-/** A share of the work: ranges of channel blocks of src and diff_dst, of taps (ky * taps_w + kx), of steps. */
+/** A share of the work: ranges of channel blocks of src and diff_dst, of taps (ky * taps_w + kx; planar: ky / 2), of
+ *  steps. */
 struct AmxGradientPart {
   int input[2], output[2], tap[2];
   int64_t step[2];

@@ -22,7 +22,10 @@ GOOGLENET_INLINE __m512i pixels(const uint16_t* src, __mmask16 keep) {
 
 void amx_pack(const AmxPart<uint16_t> halves[2], int64_t count, uint16_t* packed) {
   const AmxPart<uint16_t> low = halves[0], high = halves[1];
+  constexpr int kAhead = 1024;  // elements
   for (int64_t i = 0; i < count; i++, packed += kTileDepth) {
+    __builtin_prefetch(low.src + low.from[i] + kAhead);
+    if (high.src) __builtin_prefetch(high.src + high.from[i] + kAhead);
     __m512i row = _mm512_zextsi256_si512(half_row(low, i));
     if (high.src) row = _mm512_inserti64x4(row, half_row(high, i), 1);
     _mm512_store_si512(packed, row);
@@ -31,11 +34,13 @@ void amx_pack(const AmxPart<uint16_t> halves[2], int64_t count, uint16_t* packed
 
 void amx_pack_bytes(const AmxPart<uint8_t> quarters[4], int64_t count, uint8_t* packed) {
   alignas(16) static const uint8_t zeros[16] = {};
+  constexpr int kAhead = 1024;  // elements
   for (int64_t i = 0; i < count; i++, packed += kTileRowBytes)
     for (int q = 0; q < 4; q++) {
       const AmxPart<uint8_t>& part = quarters[q];
       const int32_t at = part.src ? part.from[i] : -1;
       const void* from = at < 0 ? zeros : part.src + at;
+      if (part.src && i % 4 == 0) __builtin_prefetch(part.src + at + kAhead);
       _mm_store_si128(reinterpret_cast<__m128i*>(packed + 16 * q), _mm_loadu_si128(static_cast<const __m128i*>(from)));
     }
 }

@@ -8,6 +8,11 @@ namespace googlenet::cpu::avx512_bf16 {
 constexpr int64_t kPixelBytes = 32, kLinePixels = 512, kLineBytes = (kLinePixels + 4) * kPixelBytes;
 constexpr int kMostLines = 8;  // asked for at a time
 
+/** Words of the rows that pack_taps() copies: 8 pairs of rows. */
+GOOGLENET_INLINE int64_t planar_line(const AmxGradientShape& s) {
+  return 16 * int64_t(((s.pitch - 1) * s.stride_w + 16 + 31) / 32 * 32 + 32);
+}
+
 GOOGLENET_INLINE void copy_pixels(const uint16_t* from, int64_t count, char* to) {
   int64_t i = 0;
   for (; i + 2 <= count; i += 2, from += 32, to += 64) _mm512_storeu_si512(to, _mm512_loadu_si512(from));
@@ -142,37 +147,59 @@ GOOGLENET_INLINE void pack_transposed(const AmxMaps& maps, const AmxGradientShap
   if (sums) store(sums, total);
 }
 
-/** Taps of a planar source, (channel, ky) pairs 2 * block and 2 * block + 1: positions [first, last) in pairs, [pair][2][8
- *  taps][2]. A row of the source is copied between zeros first. */
-GOOGLENET_INLINE void pack_taps(const AmxGradientShape& s, const uint16_t* src, int block, int64_t first, int64_t last,
+/** What pack_taps() makes of 32 positions' worth of two rows: the words of each pair that they hold in full. */
+struct TapOrder {
+  explicit TapOrder(int stride) {
+    count = smaller(kMost, (32 - 8 - stride) / (2 * stride) + 1);
+    for (int k = 0; k < count; k++)
+      for (int i = 0; i < 32; i++) words[k][i] = uint16_t(2 * k * stride + i % 16 / 2 + i % 2 * stride + i / 16 * 32);
+  }
+  static constexpr int kMost = 6;
+  alignas(64) uint16_t words[kMost][32];
+  int count;
+};
+
+/** `count` pairs from two rows of a planar source. */
+template <int together>
+GOOGLENET_INLINE void pack_row(const TapOrder& order, const char* even, const char* odd, int64_t pair_bytes,
+                               int64_t count, char* to) {
+  for (int64_t i = 0; i < count; i += together, even += together * pair_bytes, odd += together * pair_bytes) {
+    const __m512i a = _mm512_loadu_si512(even), b = _mm512_loadu_si512(odd);
+#pragma GCC unroll 6
+    for (int k = 0; k < together; k++, to += 64)
+      if (i + k < count) _mm512_store_si512(to, _mm512_permutex2var_epi16(a, _mm512_load_si512(order.words[k]), b));
+  }
+}
+
+/** A planar source's channel: positions [first, last) in pairs, [pair][2 rows][8 columns][2]. Some rows of the source at a
+ *  time are copied between zeros first. */
+GOOGLENET_INLINE void pack_taps(const AmxGradientShape& s, const uint16_t* plane, int64_t first, int64_t last,
                                 char* line, char* to) {
-  uint16_t* row = reinterpret_cast<uint16_t*>(line);
+  constexpr int kRows = 8;
   const AmxMaps& maps = s.src;
-  const int length = (s.pitch - 1) * s.stride_w + 16;
-  alignas(32) uint16_t taps[16];
-  for (int i = 0; i < 16; i++) taps[i] = uint16_t(i / 2 + i % 2 * s.stride_w);
-  const __m256i order = _mm256_load_si256(reinterpret_cast<const __m256i*>(taps));
-  for (int half = 0; half < 2; half++) {
-    const int channel = (2 * block + half) / s.taps_h, ky = (2 * block + half) % s.taps_h;
-    char* pair = to + half * 32;
-    for (int64_t at = first; at < last;) {
-      const int64_t grid = at / s.pitch, end = smaller((grid + 1) * s.pitch, last);
-      const int64_t image = grid / s.rows, y = grid % s.rows * s.stride_h + ky - maps.top;
-      const bool inside = channel < s.planar && image < s.images && y >= 0 && y < maps.h;
-      for (int i = 0; i < length; i += 32) _mm512_storeu_si512(row + i, _mm512_setzero_si512());
-      if (inside) {
-        const uint16_t* from = src + image * maps.image + channel * maps.plane + y * maps.w;
-        for (int i = 0; i < smaller(maps.w, length - maps.left); i += 32) {
-          const int left = smaller(32, smaller(maps.w, length - maps.left) - i);
-          const __mmask32 mask = left == 32 ? ~0u : (1u << left) - 1;
-          _mm512_mask_storeu_epi16(row + maps.left + i, mask, _mm512_maskz_loadu_epi16(mask, from + i));
-        }
+  const int length = planar_line(s) / kRows / 2, width = smaller(maps.w, length - 32 - maps.left);
+  const TapOrder order(s.stride_w);
+  for (int i = 0; i < 2 * kRows * length; i += 32) _mm512_store_si512(line + i * 2, _mm512_setzero_si512());
+  for (int64_t at = first; at < last;) {
+    const int64_t grid = at / s.pitch;
+    for (int r = 0; r < 2 * kRows; r++) {
+      const int64_t image = (grid + r / 2) / s.rows, y = (grid + r / 2) % s.rows * 2 + r % 2 - maps.top;
+      const bool inside = image < s.images && y >= 0 && y < maps.h;
+      const uint16_t* from = plane + (inside ? image * maps.image + y * maps.w : 0);
+      uint16_t* row = reinterpret_cast<uint16_t*>(line) + r * length + maps.left;
+      for (int i = 0; i < width; i += 32) {
+        const __mmask32 mask = width - i >= 32 ? ~0u : (1u << (width - i)) - 1;
+        _mm512_mask_storeu_epi16(row + i, mask, _mm512_maskz_loadu_epi16(inside ? mask : 0, from + i));
       }
-      for (int64_t x = at - grid * s.pitch; at < end; at += 2, x += 2, pair += 64) {
-        const __m256i* values = reinterpret_cast<const __m256i*>(row + x * s.stride_w);
-        _mm256_store_si256(reinterpret_cast<__m256i*>(pair),
-                           _mm256_permutexvar_epi16(order, _mm256_loadu_si256(values)));
-      }
+    }
+    for (int r = 0; r < kRows && at < last; r++) {
+      const int64_t start = (grid + r) * s.pitch, end = smaller(start + s.pitch, last), count = (end - at) / 2;
+      const char* even = line + (2 * r * length + (at - start) * s.stride_w) * 2;
+      if (order.count == TapOrder::kMost)
+        pack_row<TapOrder::kMost>(order, even, even + 2 * length, 4 * s.stride_w, count, to);
+      else
+        pack_row<1>(order, even, even + 2 * length, 4 * s.stride_w, count, to);
+      at = end, to += count * 64;
     }
   }
 }
@@ -205,9 +232,9 @@ GOOGLENET_INLINE void write_tiles(const AmxGradientShape& s, const float* tiles,
   if (s.planar) {
     const __mmask16 mask = __mmask16((1u << s.taps_w) - 1);
     for (int64_t o = 0; o < 16; o++)
-      for (int64_t group = 2 * input; group < smaller(2 * input + 2, s.planar * s.taps_h); group++)
-        _mm512_mask_storeu_ps(weights + ((output * 16 + o) * s.planar * s.taps_h + group) * s.taps_w, mask,
-                              _mm512_maskz_loadu_ps(mask, tiles + o * 16 + group % 2 * 8));
+      for (int ky = 2 * first; ky < smaller(2 * (first + taps), s.taps_h); ky++)
+        _mm512_mask_storeu_ps(weights + (((output * 16 + o) * s.inputs + input) * s.taps_h + ky) * s.taps_w, mask,
+                              _mm512_maskz_loadu_ps(mask, tiles + (ky / 2 - first) * 256 + o * 16 + ky % 2 * 8));
     return;
   }
   const int64_t all = s.taps_h * s.taps_w;

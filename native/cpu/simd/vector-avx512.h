@@ -55,6 +55,12 @@ GOOGLENET_INLINE Vec power_three_quarters(Vec x, Vec* inverse) {
   *inverse = mul(r, r);
   return mul(*inverse, inverse_root(r));  // x^-1 * x^(1/4)
 }
+constexpr bool kSlides = true;
+/** Lanes [lane, lane + 16) of low and, behind it, high. */
+template <int lane>
+GOOGLENET_INLINE Vec slide(Vec low, Vec high) {
+  return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(high), _mm512_castps_si512(low), lane));
+}
 GOOGLENET_INLINE Vec divide(Vec a, Vec b) { return _mm512_div_ps(a, b); }
 GOOGLENET_INLINE Vec root(Vec x) { return _mm512_sqrt_ps(x); }
 
