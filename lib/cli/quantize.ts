@@ -32,7 +32,7 @@ export function addQuantize(program: Command, run: Runner): void {
     .option('--weights <file>', 'model: .safetensors or .caffemodel')
     .option('--data <dir>', 'photos to calibrate on, in it and below; no labels needed')
     .option('--output <file>', 'the model with its ranges, without auxiliary heads: .safetensors')
-    .addOption(choice('--method <name>', 'how ranges follow from the values (default: entropy)', METHODS))
+    .addOption(choice('--method <name>', 'how ranges follow from the values (default: minmax)', METHODS))
     .option('--percentile <x>', 'with --method percentile: of the values above 0 (default: 99.99)', number)
     .option('--images <n>', 'at most so many of the photos, drawn at random', whole(1), 500)
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']))

@@ -17,8 +17,8 @@ import { type Method, type RangeChoice, rangeChoice, rangeOf } from './ranges.js
 
 export interface CalibrateOptions extends CentreCropOptions {
   /**
-   * How a blob's range follows from its values. 'minmax': it holds the largest. 'percentile': it holds that share of
-   * all that are not 0. 'entropy' (default): the one whose 8-bit form tells most of the distribution.
+   * How a blob's range follows from its values. 'minmax' (default): it holds the largest. 'percentile': it holds that
+   * share of all that are not 0. 'entropy': the one whose 8-bit form tells most of the distribution.
    */
   method?: Method
   /** Of method 'percentile', in per cent. Default 99.99. */

@@ -27,7 +27,7 @@ const DEFAULT_PERCENTILE = 99.99
 const TOP = 255
 
 /** @throws GOOGLENET_ERR_INVALID_ARGUMENT */
-export function rangeChoice(method: Method = 'entropy', percentile?: number): RangeChoice {
+export function rangeChoice(method: Method = 'minmax', percentile?: number): RangeChoice {
   checkOneOf('method', method, METHODS)
   if (method !== 'percentile') {
     if (percentile === undefined) return { method }
