@@ -6,7 +6,12 @@
  */
 const all = ['f32', 'bf16', 'int8']
 const float = ['f32', 'bf16']
-const openvino = { usual: true, does: { inference: all }, script: 'openvino_peer.py', quantiser: 'openvino_quantise.py' }
+const openvino = {
+  usual: true,
+  does: { inference: all },
+  script: 'openvino_peer.py',
+  quantiser: 'openvino_quantise.py',
+}
 const onnxruntime = { does: { inference: ['f32', 'int8'] }, quantiser: 'onnxruntime_quantise.py' }
 const torch = { usual: true, script: 'torch_peer.py', quantiser: 'torch_quantise.py' }
 

@@ -5,7 +5,16 @@
  * ImageNet, one a class, none of which anybody calibrates on. Made once from the reference data; without it there are
  * neither int8 rows nor accuracies.
  */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { native } from '../../dist/native.js'
 import { dataFile, preparedFolder } from './paths.mjs'

@@ -74,7 +74,11 @@ export function readOptions(args) {
     process.exit(0)
   }
   const { accuracy, install, quick, patient, json } = given
-  const works = accuracy ? ['inference'] : given.only ? chosen('only', given.only, Object.keys(DONE)) : Object.keys(DONE)
+  const works = accuracy
+    ? ['inference']
+    : given.only
+      ? chosen('only', given.only, Object.keys(DONE))
+      : Object.keys(DONE)
   const precisions = chosen('precision', given.precision, PRECISIONS)
   const batches = given.batch?.split(',').map((size) => positive('batch', size, true))
   const seconds = given.seconds && positive('seconds', given.seconds)
