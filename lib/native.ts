@@ -48,7 +48,25 @@ export type CudaDevice = 'cuda' | `cuda:${number}`
 /** Where something computes. */
 export type ComputeDevice = 'cpu' | CudaDevice
 /** What convolutions and fully connected layers are computed in; sums, losses and parameters are f32 in any. */
-export type Precision = 'f32' | 'tf32' | 'bf16'
+export type Precision = 'f32' | 'tf32' | 'bf16' | 'int8'
+/** What int8 has to know of a blob, the output of a convolution with a ReLU. */
+export interface BlobCalibration {
+  /** The value that 255 stands for: 8 bits hold round(value * 255 / range), cut to 255. Above 0. */
+  range: number
+  /** (C) of each channel over the images: what a rounded weight adds to the outputs on average, the bias takes off. */
+  mean: Float32Array
+}
+/** What a blob's values were like. */
+export interface Observation {
+  images: number
+  max: number
+  /** A power of two above max; 0 when all values were 0. */
+  range: number
+  /** 2048 bins of [0, range), of the values above 0 alone. */
+  histogram: Float64Array
+  /** (C) */
+  mean: Float32Array
+}
 export interface SessionOptions {
   layers: readonly LayerRow[]
   /** CPU threads; 0 = all that affinity and cgroup quota allow. */
@@ -56,6 +74,8 @@ export interface SessionOptions {
   device?: ComputeDevice
   /** Default 'f32', the CPU's only one. */
   precision?: Precision
+  /** Of 'int8', by blob; blobs without an entry stay bf16. */
+  calibration?: Record<string, BlobCalibration>
   /** Dropout key. */
   seed?: number
   /** Subtracted from B, G, R of uint8 input. */
@@ -205,6 +225,11 @@ export interface NativeSession {
   swapAverage(): Promise<void>
   /** Bytes held: parameters (weights, gradients, optimiser state, average), arena, kernels' own weight copies. */
   memory(): MemoryParts
+  /** One inference run, whose values behind the ReLUs of convolutions are counted. Not finite: all that was counted is
+   *  forgotten. */
+  observe(input: NativeInput, cancel?: NativeCancel): Promise<void>
+  /** By blob, what was counted since this was last asked. */
+  observations(): Promise<Record<string, Observation>>
   /** The kernels of the plan for a batch size, with the time each took in one timed run over random data. */
   profile(batch: number, training: boolean): Promise<KernelInfo[]>
   /** Idempotent; waits for the call that runs, rejects those that wait with DISPOSED. */

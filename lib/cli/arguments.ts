@@ -47,7 +47,7 @@ export function addComputeOptions(command: Command): Command {
     .addOption(
       choice(
         '--precision <name>',
-        'bf16 needs a processor with AVX512_BF16 or a GPU, tf32 a GPU (default: auto, which is f32)',
+        'bf16 needs a processor with AVX512_BF16 or a GPU, tf32 a GPU, int8 a file that quantize made (default: auto, f32)',
         PRECISIONS,
       ),
     )

@@ -1,9 +1,14 @@
 /**
- * `googlenet bench`: steady-state speed of this engine on synthetic images: training steps, inference, or each kernel
- * of a training plan.
+ * `googlenet bench`: steady-state speed of this engine on synthetic images: training steps, inference (in int8 with
+ * ranges of such images), or each kernel of a training plan.
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Argument, type Command } from 'commander'
 import { GoogLeNet } from '../model/model.js'
+import type { CreateOptions } from '../model/model-options.js'
+import { refuseInt8 } from '../precision.js'
 import {
   addComputeOptions,
   type ComputeOptions,
@@ -41,11 +46,13 @@ export function addBench(program: Command, run: Runner): void {
 
 async function bench(what: string, options: Options, ui: Ui): Promise<void> {
   const { batch, steps, inputSize, width, block } = options
-  const auxiliary = what !== 'predict'
-  await using model = await GoogLeNet.create({ ...engineOptions(options), inputSize, width, block, auxiliary })
+  const { precision } = options
+  if (what !== 'predict' && precision === 'int8') refuseInt8(precision, `bench ${what}`)
+  const network = { ...engineOptions(options), inputSize, width, block, auxiliary: what !== 'predict' }
+  await using model = await (precision === 'int8' ? quantized(network) : GoogLeNet.create(network))
   if (what === 'layers') return await layers(model, batch, ui)
 
-  const images = new Float32Array(batch * 3 * inputSize * inputSize).map((_, i) => ((i * 2654435761) % 256) - 128)
+  const images = synthetic(batch, inputSize)
   const labels = Array.from({ length: batch }, (_, i) => i % model.classes)
   const { signal } = ui
   const once = () =>
@@ -79,6 +86,23 @@ async function bench(what: string, options: Options, ui: Ui): Promise<void> {
     `${result.imagesPerSecond.toFixed(1)} images/s, step ${at(0.5).toFixed(1)} ms (p95 ${at(0.95).toFixed(1)}), ` +
       `peak ${result.peakRssMb} MB, batch ${batch}, ${model.threads} threads on ${model.device} in ${model.precision}`,
   )
+}
+
+async function quantized(options: CreateOptions & { inputSize: number }): Promise<GoogLeNet> {
+  const folder = await mkdtemp(join(tmpdir(), 'googlenet-bench-'))
+  const path = join(folder, 'model.safetensors')
+  try {
+    await using model = await GoogLeNet.create({ ...options, precision: 'f32' })
+    await model.calibrate(synthetic(1, options.inputSize))
+    await model.save(path)
+    return await GoogLeNet.load(path, options)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function synthetic(count: number, size: number): Float32Array {
+  return new Float32Array(count * 3 * size * size).map((_, i) => ((i * 2654435761) % 256) - 128)
 }
 
 async function layers(model: GoogLeNet, batch: number, ui: Ui): Promise<void> {

@@ -40,30 +40,24 @@ export function addEval(program: Command, run: Runner): void {
   })
 }
 
+/** Images with the classes of a synset file or, in folders, of the model. */
+export function openLabelled(dir: string, synsets: string | undefined, { labels }: GoogLeNet, signal: AbortSignal) {
+  if (synsets) return ImageFolder.labelled(dir, synsets, { signal })
+  return ImageFolder.open(dir, { signal, allowOneClass: true, ...(labels.length > 0 && { classes: labels }) })
+}
+
 async function evaluation(options: Options, ui: Ui): Promise<void> {
   const { weights, labels, resize, strict } = options
   const { signal } = ui
   const models: GoogLeNet[] = []
-  const progress = { stop() {} }
   try {
     for (const file of weights)
       models.push(await GoogLeNet.load(file, { ...engineOptions(options), auxiliary: false, signal }))
-    const names = models[0]!.labels
-    const data = labels
-      ? await ImageFolder.labelled(options.data, labels, { signal })
-      : await ImageFolder.open(options.data, {
-          signal,
-          allowOneClass: true,
-          ...(names.length > 0 && { classes: names }),
-        })
-    const shown = Object.assign(progress, ui.progress('evaluating', data.length))
-    const start = performance.now()
-    const result = await evaluate(models, data, {
-      ...{ crops: Number(options.crops) as Crops, resize, strict, signal },
-      onProgress: ({ done }) =>
-        shown.update(done, `${((1000 * done) / (performance.now() - start)).toFixed(1)} images/s`),
-    })
-    progress.stop()
+    const data = await openLabelled(options.data, labels, models[0]!, signal)
+    const crops = Number(options.crops) as Crops
+    const result = await ui.counting('evaluating', data.length, (onProgress) =>
+      evaluate(models, data, { crops, resize, strict, signal, onProgress }),
+    )
     const { images, top1, top5, loss, skipped, imagesPerSecond } = result
     ui.result(
       { images, top1, top5, loss, skipped, imagesPerSecond },
@@ -71,7 +65,6 @@ async function evaluation(options: Options, ui: Ui): Promise<void> {
         `top-5 ${percent(top5)}, loss ${loss.toFixed(4)}, ${imagesPerSecond.toFixed(1)} images/s`,
     )
   } finally {
-    progress.stop()
     await Promise.all(models.map((model) => model.dispose()))
   }
 }

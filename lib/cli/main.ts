@@ -13,6 +13,7 @@ import { addDemo } from './demo.js'
 import { addDoctor } from './doctor.js'
 import { addEval } from './eval.js'
 import { addPredict } from './predict.js'
+import { addQuantize } from './quantize.js'
 import { addSummary } from './summary.js'
 import { addTrain } from './train.js'
 import { Ui } from './ui.js'
@@ -39,6 +40,7 @@ addTrain(program, run)
 addEval(program, run)
 addPredict(program, run)
 addConvert(program, run)
+addQuantize(program, run)
 addSummary(program, run)
 addBench(program, run)
 addDoctor(program, run)

@@ -30,6 +30,23 @@ export class Ui {
     if (!this.json) process.stderr.write(`${text}\n`)
   }
 
+  /** Progress of `body`, with images a second; its end is the bar's. */
+  async counting<T>(
+    label: string,
+    total: number,
+    body: (onProgress: (progress: { done: number }) => void) => Promise<T>,
+  ): Promise<T> {
+    const progress = this.progress(label, total)
+    const start = performance.now()
+    try {
+      return await body(({ done }) =>
+        progress.update(done, `${((1000 * done) / (performance.now() - start)).toFixed(1)} images/s`),
+      )
+    } finally {
+      progress.stop()
+    }
+  }
+
   progress(label: string, total: number): Progress {
     if (this.json) return { update() {}, stop() {} }
     return process.stderr.isTTY ? bar(label, total) : plain(label, total)

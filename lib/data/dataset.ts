@@ -1,6 +1,7 @@
 /**
  * Labelled images on disk. ImageFolder.open: one sub folder a class. ImageFolder.labelled: files or folders that begin
- * with a WordNet id, with the classes of a synset file. Only names are read here; loader.ts reads the images.
+ * with a WordNet id, with the classes of a synset file. ImageFolder.unlabelled: whatever lies there. Only names are read
+ * here; loader.ts reads the images.
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
@@ -30,6 +31,16 @@ const LOOKED_FOR = `files ending in ${IMAGE_EXTENSIONS.map((extension) => `.${ex
 function some(names: readonly string[], most = 5): string {
   const shown = names.slice(0, most).join(', ')
   return names.length > most ? `${shown} and ${names.length - most} more` : shown
+}
+
+/** Paths below `dir`, one at least. */
+async function someImages(dir: string, signal?: AbortSignal): Promise<string[]> {
+  const { images, others } = await walk(dir, signal)
+  if (images.length > 0) return images
+  throw new GoogLeNetError(
+    'GOOGLENET_ERR_DATASET_EMPTY',
+    `${dir} holds no images: looked for ${LOOKED_FOR} in it and below, found ${others} other files`,
+  )
 }
 
 export class ImageFolder {
@@ -118,12 +129,7 @@ export class ImageFolder {
     throwIfAborted(options.signal)
     const classes = typeof synsets === 'string' ? await readSynsets(synsets) : synsets
     const labels = new Map(classes.map(({ wnid }, label) => [wnid, label]))
-    const { images, others } = await walk(dir, options.signal)
-    if (images.length === 0)
-      throw new GoogLeNetError(
-        'GOOGLENET_ERR_DATASET_EMPTY',
-        `${dir} holds no images: looked for ${LOOKED_FOR} in it and below, found ${others} other files`,
-      )
+    const images = await someImages(dir, options.signal)
     const samples: LabelledImage[] = []
     const unknown: string[] = []
     for (const name of images) {
@@ -143,6 +149,22 @@ export class ImageFolder {
       dir,
       classes.map(({ label }) => label),
       samples,
+      images,
+    )
+  }
+
+  /**
+   * All images in a folder and below it, for what needs no labels (calibrate()): there are no classes, every label is 0.
+   *
+   * Throws FILE_NOT_FOUND, DATASET_EMPTY, AbortError.
+   */
+  static async unlabelled(dir: string, options: { signal?: AbortSignal } = {}): Promise<ImageFolder> {
+    throwIfAborted(options.signal)
+    const images = await someImages(dir, options.signal)
+    return new ImageFolder(
+      dir,
+      [],
+      images.map((name) => ({ path: join(dir, name), label: 0 })),
       images,
     )
   }

@@ -4,7 +4,7 @@
  */
 import { policies } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
-import { Loader } from '../data/loader.js'
+import { Loader, type LoaderSource } from '../data/loader.js'
 import { type Photos, type Rendering, renderingFor } from '../data/rendering.js'
 import { GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
@@ -15,17 +15,20 @@ import { PROBABILITIES } from './googlenet.js'
 import { decodeImage, largestPiece } from './images.js'
 import type { GoogLeNet } from './model.js'
 
-export interface EvaluateOptions {
-  /** Views per image whose probabilities are averaged: 1 (centre, default), 10 (Caffe) or 144 (paper). */
-  crops?: Crops
+/** How a dataset's images are read for inference. */
+export interface CentreCropOptions {
   /** How images are brought to size; 'warp' (default) as Caffe. Only for one crop. */
   resize?: 'warp' | 'short' | 'none'
   /** Decoding threads. Default: all. */
   threads?: number
   /** An image that cannot be decoded is an error instead of being counted in `skipped`. Default false. */
   strict?: boolean
-  onProgress?: (progress: { done: number; total: number }) => void
   signal?: AbortSignal
+}
+export interface EvaluateOptions extends CentreCropOptions {
+  /** Views per image whose probabilities are averaged: 1 (centre, default), 10 (Caffe) or 144 (paper). */
+  crops?: Crops
+  onProgress?: (progress: { done: number; total: number }) => void
 }
 
 /** @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_DISPOSED, what reading the data throws; AbortError */
@@ -76,12 +79,12 @@ interface Views {
   skipped: number
 }
 
-async function* centreCrops(
-  data: ImageFolder,
+export async function* centreCrops(
+  data: LoaderSource,
   size: number,
   batchSize: number,
   render: Rendering,
-  options: EvaluateOptions,
+  options: CentreCropOptions,
 ): AsyncGenerator<Views> {
   const { threads = 0, strict = false, signal } = options
   const mode = checkOneOf('resize', options.resize ?? 'warp', ['warp', 'short', 'none'])

@@ -3,6 +3,7 @@
  * the shapes of its tensors; options the caller gives win. Tensors that cannot be kept then start afresh: the
  * classifiers for another number of classes, the heads' first layer for another input size, absent heads.
  */
+import type { Calibration } from '../weights/calibration.js'
 import { loadModelFile } from '../weights/checkpoint.js'
 import { type ExpectedTensor, matchTensors } from '../weights/match.js'
 import type { TensorMap } from '../weights/safetensors.js'
@@ -12,6 +13,10 @@ export interface LoadedNetwork {
   options: NetworkOptions & { seed?: number }
   /** None when the classes are others than the file's. */
   labels: readonly string[]
+  /** None for another input size: it would see other values. */
+  calibration: Calibration | undefined
+  /** Why there is none. */
+  uncalibrated: string
   /** The file's tensors for a network with these parameters. */
   match(expected: readonly ExpectedTensor[]): TensorMap
 }
@@ -42,6 +47,8 @@ export async function openNetwork(
   return {
     options,
     labels: otherClasses ? [] : (file.labels ?? []),
+    calibration: otherSize ? undefined : file.calibration,
+    uncalibrated: `${path} holds none${file.calibration ? ` for inputs of ${options.inputSize} pixels` : ''}`,
     match: (expected) =>
       matchTensors(expected, kept, {
         allowMissing: fresh,

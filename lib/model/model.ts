@@ -1,6 +1,6 @@
 /**
  * GoogLeNet as users hold it: create or load one, train it step by step or with fit(), classify, read features,
- * save, dispose. The work happens on the native session's own thread; every heavy call returns a promise, takes
+ * calibrate, save, dispose. The work happens on the native session's own thread; every heavy call returns a promise, takes
  * `{ signal }` and stops at the next step with an AbortError.
  */
 import { IMAGENET_MEAN } from '../data/augment.js'
@@ -22,14 +22,16 @@ import {
   type Precision,
 } from '../native.js'
 import { checkBoolean, checkInteger, checkKnown, checkNumber, invalid } from '../options.js'
-import { choosePrecision } from '../precision.js'
+import { choosePrecision, refuseInt8, requireCalibration } from '../precision.js'
 import type { FitEvent } from '../train/events.js'
 import type { Evaluation } from '../train/metrics.js'
 import { topClasses } from '../train/metrics.js'
 import { sgd } from '../train/optimizer.js'
 import { type FitOptions, train } from '../train/trainer.js'
 import { ReplicaWorker, type Worker } from '../train/worker.js'
+import type { Calibration } from '../weights/calibration.js'
 import type { TensorMap } from '../weights/safetensors.js'
+import { type CalibrateOptions, type CalibrationImages, Calibrator, checkCalibration } from './calibrate.js'
 import { type EvaluateOptions, evaluate } from './evaluate.js'
 import { googlenet, MAIN_LOSS, PROBABILITIES } from './googlenet.js'
 import {
@@ -77,8 +79,9 @@ export class GoogLeNet {
   #steps = 0
   /** The last step's `next`, unless that step failed: it may not have come to it. */
   #announced: NativeInput['data'] | undefined
+  readonly #calibrator: Calibrator
 
-  private constructor(given: CreateOptions) {
+  private constructor(given: CreateOptions, calibration?: Calibration) {
     checkKnown('GoogLeNet', given, CREATE_KEYS)
     const { device, deviceReason } = chooseDevice(given.device)
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
@@ -95,7 +98,8 @@ export class GoogLeNet {
     const layers = googlenet(this.options)
     try {
       const { seed } = this.options
-      const engine = { threads, device, precision, exact, capture, streams, tune }
+      const ranges = precision === 'int8' && { calibration: Object.fromEntries(calibration?.blobs ?? []) }
+      const engine = { threads, device, precision, ...ranges, exact, capture, streams, tune }
       this.#session = new (native().Session)({ layers, ...engine, seed, mean: IMAGENET_MEAN })
     } catch (error) {
       throw fromNative(error)
@@ -110,6 +114,10 @@ export class GoogLeNet {
       await this.#session.dispose()
     })
     this.#layers = this.#session.describe().layers
+    this.#calibrator = new Calibrator(device, this.options.inputSize, calibration, {
+      observe: (input, signal) => this.#call((cancel) => this.#session.observe(input, cancel), signal),
+      observations: () => this.#call(() => this.#session.observations()),
+    })
   }
 
   /**
@@ -119,6 +127,7 @@ export class GoogLeNet {
    * GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_OUT_OF_MEMORY, GOOGLENET_ERR_NATIVE_NOT_FOUND
    */
   static async create(options: CreateOptions = {}): Promise<GoogLeNet> {
+    if (options.precision === 'int8') requireCalibration(undefined, 'fresh weights have none')
     const model = new GoogLeNet(options)
     await model.#call(() => model.#session.initialize(model.options.seed))
     return model
@@ -127,7 +136,7 @@ export class GoogLeNet {
   /**
    * Weights from .safetensors (ours or with Caffe's names) or .caffemodel, with the network they describe. Options
    * win over the file: other `classes` start with fresh classifiers (fine-tuning); `auxiliary: true` adds fresh
-   * heads to a file without them.
+   * heads to a file without them. `precision: 'int8'` takes files that were saved with a calibration.
    *
    * @throws GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_INVALID_FILE, GOOGLENET_ERR_WEIGHTS_MISMATCH and as create()
    */
@@ -136,9 +145,14 @@ export class GoogLeNet {
     checkKnown('GoogLeNet.load', given, CREATE_KEYS)
     chooseDevice(given.device)
     const file = await openNetwork(path, given, signal)
-    const model = await GoogLeNet.create({ ...given, ...file.options, labels: given.labels ?? file.labels })
+    if (given.precision === 'int8') requireCalibration(file.calibration, file.uncalibrated)
+    const description = { ...given, ...file.options, labels: given.labels ?? file.labels }
+    const model = new GoogLeNet(description, file.calibration)
     try {
-      await model.setParameters('weights', file.match(model.#session.describe().parameters))
+      if (file.calibration) checkCalibration(file.calibration, model.#layers)
+      await model.#call(() => model.#session.initialize(model.options.seed))
+      const weights = file.match(model.#session.describe().parameters)
+      await model.#call(() => model.#session.setParameters('weights', Object.fromEntries(weights)))
       return model
     } catch (error) {
       await model.dispose()
@@ -148,6 +162,11 @@ export class GoogLeNet {
 
   get classes(): number {
     return this.options.classes
+  }
+
+  /** What calibrate() measured or the file brought; none once the weights have changed. */
+  get calibration(): Calibration | undefined {
+    return this.#calibrator.current
   }
 
   /** Updates made so far. */
@@ -162,6 +181,7 @@ export class GoogLeNet {
    * stay as they were), GOOGLENET_ERR_DISPOSED; AbortError
    */
   async step(batch: Batch, options: StepOptions = {}): Promise<StepOutcome> {
+    refuseInt8(this.precision, 'step()')
     checkKnown('step', options, ['optimizer', 'rate', 'frozen', 'next', 'signal'])
     const { optimizer = sgd(), frozen = [], next, signal } = options
     const rate = checkNumber('rate', options.rate ?? optimizer.rate)
@@ -177,12 +197,14 @@ export class GoogLeNet {
     })
     const result = await call
     this.#steps++
+    this.#calibrator.weightsChanged()
     return { ...result, correct: result.losses[MAIN_LOSS]!.correct }
   }
 
   /** Trains over a dataset; see FitOptions. Leaving the loop stops the run after its current step. */
   fit(data: ImageFolder, options: FitOptions = {}): AsyncGenerator<FitEvent, void, undefined> {
     this.#guard.check()
+    refuseInt8(this.precision, 'fit()')
     return train(this, data, options)
   }
 
@@ -242,14 +264,29 @@ export class GoogLeNet {
   }
 
   /**
-   * Writes weights, options and labels as .safetensors, or the weights alone as .caffemodel. Replaces the file whole
+   * Measures on images like those to come what int8 has to know of the activations: ranges and means, kept in
+   * `calibration` and saved with the weights, for `GoogLeNet.load(file, { precision: 'int8' })`. Training and other
+   * weights make it stale, and it is dropped.
+   *
+   * @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_UNSUPPORTED for a model in int8, GOOGLENET_ERR_NOT_FINITE,
+   * what decoding the images throws; AbortError
+   */
+  async calibrate(images: CalibrationImages, options: CalibrateOptions = {}): Promise<Calibration> {
+    this.#guard.check()
+    refuseInt8(this.precision, 'calibrate()')
+    return this.#calibrator.run(images, options)
+  }
+
+  /**
+   * Writes weights, options, labels and calibration as .safetensors, or the weights alone as .caffemodel. Replaces the file whole
    * or leaves it as it was.
    *
    * @throws GOOGLENET_ERR_FILE_WRITE, GOOGLENET_ERR_UNSUPPORTED for another ending, GOOGLENET_ERR_DISPOSED; AbortError
    */
   async save(path: string, { signal }: Abortable = {}): Promise<void> {
+    const { calibration } = this
     const weights = await this.parameters('weights')
-    await saveFile(path, { weights, ...this.description() }, signal)
+    await saveFile(path, { weights, ...this.description(), calibration }, signal)
   }
 
   /** What is saved beside the weights. */
@@ -265,7 +302,9 @@ export class GoogLeNet {
 
   /** @throws GOOGLENET_ERR_INVALID_SHAPE, GOOGLENET_ERR_INVALID_ARGUMENT for unknown names; others stay as they are */
   async setParameters(set: ParameterSet, tensors: ReadonlyMap<string, NativeTensor>): Promise<void> {
-    await this.#call(() => this.#session.setParameters(set, Object.fromEntries(tensors)))
+    refuseInt8(this.precision, 'setParameters()')
+    const call = this.#call(() => this.#session.setParameters(set, Object.fromEntries(tensors)))
+    await (set === 'weights' ? call.finally(() => this.#calibrator.weightsChanged()) : call)
   }
 
   /** Says how many steps have been made: dropout depends on it. */
@@ -283,12 +322,14 @@ export class GoogLeNet {
    */
   worker({ threads = 1, device = this.device }: { threads?: number; device?: ComputeDevice } = {}): Worker {
     this.#guard.check()
+    refuseInt8(this.precision, 'worker()')
     checkInteger('threads', threads, { min: 1, max: 1024 })
     checkWorkerDevice('device', device, this.device)
     const replica = new (native().Replica)(this.#session, { threads, device })
-    const worker: ReplicaWorker = new ReplicaWorker(replica, this.options.inputSize, this.classes, () =>
-      this.#workers.delete(worker),
-    )
+    const worker: ReplicaWorker = new ReplicaWorker(replica, this.options.inputSize, this.classes, {
+      onPush: () => this.#calibrator.weightsChanged(),
+      onDispose: () => this.#workers.delete(worker),
+    })
     this.#workers.add(worker)
     return worker
   }

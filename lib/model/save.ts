@@ -1,6 +1,7 @@
 /**
- * A model's weights to a file, the format chosen by its ending: .safetensors with the model's description, or a
- * .caffemodel with the layers, names and geometry of the network table.
+ * A model's weights to a file, the format chosen by its ending: .safetensors with the model's description and its
+ * calibration, or a .caffemodel with the layers, names and geometry of the network table and nothing else: Caffe's
+ * format has no place for labels, options or ranges.
  */
 import { extname } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
@@ -17,7 +18,7 @@ export const WRITABLE = ['.safetensors', '.caffemodel']
 /** @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_WEIGHTS_MISMATCH, GOOGLENET_ERR_FILE_WRITE; AbortError */
 export async function saveFile(path: string, file: LoadedModel, signal?: AbortSignal): Promise<void> {
   throwIfAborted(signal)
-  const { weights, model, labels = [], preprocessing } = file
+  const { weights, model, labels = [], preprocessing, calibration } = file
   const extension = extname(path).toLowerCase()
   if (!WRITABLE.includes(extension)) {
     const message = `cannot write ${path}: expected a name that ends in ${WRITABLE.join(' or ')}`
@@ -27,7 +28,7 @@ export async function saveFile(path: string, file: LoadedModel, signal?: AbortSi
     const options = { ...guessOptions(weights), ...(model as NetworkOptions) }
     await writeCaffemodel(path, 'GoogleNet', caffeLayers(weights, options), { signal })
   } else if (model) {
-    await saveModel(path, { weights, model, labels, preprocessing }, { signal })
+    await saveModel(path, { weights, model, labels, preprocessing, calibration }, { signal })
   } else {
     await writeSafetensors(path, weights, {}, { signal })
   }

@@ -66,7 +66,7 @@ export class ReplicaWorker implements Worker {
     private readonly replica: NativeReplica,
     private readonly size: number,
     private readonly classes: number,
-    private readonly onDispose: () => void,
+    private readonly owner: { onPush: () => void; onDispose: () => void },
   ) {}
 
   async compute(batch: Batch, options: ComputeOptions): Promise<Computed> {
@@ -74,13 +74,14 @@ export class ReplicaWorker implements Worker {
     const input = toInput(batch.images, this.size)
     const labels = toLabels(batch.labels, input.shape[0]!, this.classes)
     const request = { fetch, step, firstSample, ...local, push: push && native(push) }
-    const result = await cancellable(signal, (cancel) => this.replica.compute(input, labels, request, cancel))
+    const call = cancellable(signal, (cancel) => this.replica.compute(input, labels, request, cancel))
+    const result = await (push ? this.#pushing(call) : call)
     const storeSeconds = result.storeSeconds + (result.pushed?.storeSeconds ?? 0)
     return { ...result, storeSeconds, correct: result.losses[MAIN_LOSS]!.correct }
   }
 
   push(options: PushOptions): Promise<Pushed> {
-    return rewrapped(this.replica.push(native(options)))
+    return this.#pushing(rewrapped(this.replica.push(native(options))))
   }
 
   discard(): Promise<void> {
@@ -88,7 +89,11 @@ export class ReplicaWorker implements Worker {
   }
 
   flush(options: PushOptions): Promise<number> {
-    return rewrapped(this.replica.flush(native(options)))
+    return this.#pushing(rewrapped(this.replica.flush(native(options))))
+  }
+
+  #pushing<T>(call: Promise<T>): Promise<T> {
+    return call.finally(this.owner.onPush)
   }
 
   /** Bytes held natively. */
@@ -98,7 +103,7 @@ export class ReplicaWorker implements Worker {
   }
 
   dispose(): Promise<void> {
-    this.onDispose()
+    this.owner.onDispose()
     return this.replica.dispose()
   }
 }

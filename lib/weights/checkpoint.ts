@@ -1,13 +1,15 @@
 /**
  * Model files and training checkpoints: one safetensors file each, weights under their plain Caffe names, the
  * rest as JSON in the metadata. A checkpoint adds what the optimiser keeps (`momentum/<name>`, `squares/<name>`),
- * optionally `average/<name>`, and the trainer's state, which together resume a run bit for bit; loaded as a model it is just its weights.
+ * optionally `average/<name>`, and the trainer's state, which together resume a run bit for bit; loaded as a model it is
+ * just its weights. A calibrated model adds what calibration.ts says.
  */
 import { extname } from 'node:path'
 import { z } from 'zod'
 import { GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
 import { readCaffemodel } from './caffemodel.js'
+import { type Calibration, calibrationSchema, calibrationTensors, splitCalibration } from './calibration.js'
 import { type IoOptions, invalidFile, readFully, withFile } from './file.js'
 import { readSafetensors, type Tensor, type TensorMap, writeSafetensors } from './safetensors.js'
 
@@ -85,9 +87,11 @@ export interface SavedModel {
   /** In the order of the classifier's outputs; absent when unknown. */
   labels?: string[]
   preprocessing?: SavedPreprocessing
+  /** Of a model file alone: whoever trains on makes it stale. */
+  calibration?: Calibration
 }
 
-export interface Checkpoint extends SavedModel {
+export interface Checkpoint extends Omit<SavedModel, 'calibration'> {
   /** What the optimiser keeps: same names and shapes as the weights that are trained. */
   momentum: TensorMap
   squares?: TensorMap
@@ -102,11 +106,18 @@ export interface LoadedModel {
   model?: SavedModelOptions
   labels?: string[]
   preprocessing?: SavedPreprocessing
+  calibration?: Calibration
 }
 
 /** @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_FILE_WRITE; AbortError */
 export async function saveModel(path: string, saved: SavedModel, options: IoOptions = {}): Promise<void> {
-  await writeSafetensors(path, saved.weights, modelMetadata(MODEL_FORMAT, saved), options)
+  const { weights, calibration } = saved
+  const metadata = modelMetadata(MODEL_FORMAT, saved)
+  if (!calibration) return await writeSafetensors(path, weights, metadata, options)
+  const { blobs: _, ...origin } = calibration
+  const tensors = new Map([...weights, ...calibrationTensors(calibration)])
+  const described = { ...metadata, calibration: encodeJson('calibration', calibrationSchema, origin) }
+  await writeSafetensors(path, tensors, described, options)
 }
 
 /**
@@ -166,7 +177,9 @@ export async function loadModelFile(path: string, options: IoOptions = {}): Prom
   }
   // Other programs use the same metadata keys for their own things.
   const description = format?.startsWith('googlenet-') ? describeModel(path, metadata) : {}
-  return { weights: format === CHECKPOINT_FORMAT ? split(tensors).weights : tensors, ...description }
+  if (format === CHECKPOINT_FORMAT) return { weights: split(tensors).weights, ...description }
+  const origin = format ? decodeJson(path, 'calibration', calibrationSchema, metadata) : undefined
+  return { ...splitCalibration(path, tensors, origin), ...description }
 }
 
 async function detectFormat(path: string, options: IoOptions): Promise<'safetensors' | 'caffemodel'> {
@@ -217,7 +230,10 @@ function misfit(weights: TensorMap, prefix: string, shadows: ReadonlyMap<string,
   return undefined
 }
 
-function modelMetadata(format: string, { model, labels, preprocessing }: SavedModel): Record<string, string> {
+function modelMetadata(
+  format: string,
+  { model, labels, preprocessing }: Omit<SavedModel, 'calibration'>,
+): Record<string, string> {
   return {
     format,
     model: encodeJson('model', modelOptionsSchema, model),

@@ -131,7 +131,28 @@ static gn_precision precision_named(const std::string& name) {
   if (name == "f32") return GN_PRECISION_F32;
   if (name == "tf32") return GN_PRECISION_TF32;
   if (name == "bf16") return GN_PRECISION_BF16;
-  throw Failure(Code::INVALID_ARGUMENT, "there is no precision '" + name + "', only f32, tf32 and bf16");
+  if (name == "int8") return GN_PRECISION_INT8;
+  throw Failure(Code::INVALID_ARGUMENT, "there is no precision '" + name + "', only f32, tf32, bf16 and int8");
+}
+
+/** { range, mean: Float32Array } by blob. */
+static std::map<std::string, Calibration> to_calibrations(const Napi::Value& value) {
+  std::map<std::string, Calibration> result;
+  if (!value.IsObject()) throw Failure(Code::INVALID_ARGUMENT, "calibration must be an object by blob");
+  const auto object = value.As<Napi::Object>();
+  for (const std::string& name : to_strings(object.GetPropertyNames(), "calibration")) {
+    const Napi::Value entry = object.Get(name);
+    if (!entry.IsObject()) throw Failure(Code::INVALID_ARGUMENT, "calibration of '" + name + "' must be an object");
+    Calibration& calibration = result[name];
+    calibration.range = float(number(entry.As<Napi::Object>(), "range", 0));
+    const Napi::Value mean = entry.As<Napi::Object>().Get("mean");
+    if (mean.IsUndefined()) continue;
+    if (!mean.IsTypedArray() || mean.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
+      throw Failure(Code::INVALID_ARGUMENT, "calibration of '" + name + "': mean must be a Float32Array");
+    const auto values = mean.As<Napi::Float32Array>();
+    calibration.means.assign(values.Data(), values.Data() + values.ElementLength());
+  }
+  return result;
 }
 
 Executor::Options to_executor_options(const Napi::Object& object) {
@@ -153,6 +174,8 @@ Executor::Options to_executor_options(const Napi::Object& object) {
     options.device = to_string(device, "device");
   if (const Napi::Value precision = object.Get("precision"); !precision.IsUndefined())
     options.precision = precision_named(to_string(precision, "precision"));
+  if (const Napi::Value calibration = object.Get("calibration"); !calibration.IsUndefined())
+    options.calibrations = to_calibrations(calibration);
   if (const Napi::Value mean = object.Get("mean"); mean.IsArray())
     for (uint32_t i = 0; i < 3; i++) options.mean[i] = mean.As<Napi::Array>().Get(i).ToNumber().FloatValue();
   return options;

@@ -29,11 +29,16 @@ void keep_labels(Worker::Job& job, const Napi::Value& value, RunRequest& request
   keep(job, value);
 }
 
-std::shared_ptr<RunRequest> batch_request(Worker::Job& job, const Graph& graph, const Napi::CallbackInfo& info) {
-  auto request = std::make_shared<RunRequest>();
+std::string image_input(const Graph& graph) {
   std::string input;
   for (const Node& node : graph.nodes)
     if (node.row.op == GN_INPUT) input = node.row.name;
+  return input;
+}
+
+std::shared_ptr<RunRequest> batch_request(Worker::Job& job, const Graph& graph, const Napi::CallbackInfo& info) {
+  auto request = std::make_shared<RunRequest>();
+  const std::string input = image_input(graph);
   request->inputs.push_back(keep_input(job, input, info[0]));
   keep_labels(job, info[1], *request);
   if (!info[2].IsObject()) throw Failure(Code::INVALID_ARGUMENT, "a step expects options");

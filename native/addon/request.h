@@ -14,6 +14,9 @@ void keep_labels(Worker::Job& job, const Napi::Value& value, RunRequest& request
 /** Lets the Cancel object, if there is one, stop the request. */
 void use_cancel(Worker::Job& job, const Napi::Value& value, RunRequest& request);
 
+/** The name of the network's image input. */
+std::string image_input(const Graph& graph);
+
 /** Arguments (input, labels, options, cancel): the network's image input and labels; options.step, .firstSample. */
 std::shared_ptr<RunRequest> batch_request(Worker::Job& job, const Graph& graph, const Napi::CallbackInfo& info);
 

@@ -1,5 +1,7 @@
 #include "addon/session.h"
 
+#include <algorithm>
+
 #include "addon/convert.h"
 #include "addon/request.h"
 #include "core/threads.h"
@@ -134,6 +136,41 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
   });
 }
 
+static Napi::Object to_js(Napi::Env env, const std::map<std::string, Observer::Blob>& observations) {
+  auto object = Napi::Object::New(env);
+  for (const auto& [name, blob] : observations) {
+    auto histogram = Napi::Float64Array::New(env, blob.histogram.size());
+    std::copy(blob.histogram.begin(), blob.histogram.end(), histogram.Data());
+    auto mean = Napi::Float32Array::New(env, blob.sums.size());
+    for (size_t i = 0; i < blob.sums.size(); i++) mean[i] = float(blob.mean(i));
+    auto entry = Napi::Object::New(env);
+    entry.Set("images", double(blob.images));
+    entry.Set("max", blob.max);
+    entry.Set("range", blob.range);
+    entry.Set("histogram", histogram);
+    entry.Set("mean", mean);
+    object.Set(name, entry);
+  }
+  return object;
+}
+
+Napi::Value Session::observe(const Napi::CallbackInfo& info) {
+  return resident_.promised(info, [&](Worker::Job& job) {
+    auto request = std::make_shared<RunRequest>();
+    request->inputs.push_back(keep_input(job, image_input(graph_), info[0]));
+    use_cancel(job, info[1], *request);
+    job.work = [this, request] { executor().observe(*request); };
+  });
+}
+
+Napi::Value Session::observations(const Napi::CallbackInfo& info) {
+  return resident_.promised(info, [&](Worker::Job& job) {
+    auto result = std::make_shared<std::map<std::string, Observer::Blob>>();
+    job.work = [this, result] { *result = executor().take_observations(); };
+    job.result = [result](Napi::Env env) { return to_js(env, *result); };
+  });
+}
+
 Napi::Value Session::profile(const Napi::CallbackInfo& info) {
   return resident_.promised(info, [&](Worker::Job& job) {
     const int batch = info[0].ToNumber().Int32Value();
@@ -207,6 +244,8 @@ void Session::define(Napi::Env env, Napi::Object exports) {
                                          InstanceMethod<&Session::get_parameters>("getParameters"),
                                          InstanceMethod<&Session::step>("step"),
                                          InstanceMethod<&Session::run>("run"),
+                                         InstanceMethod<&Session::observe>("observe"),
+                                         InstanceMethod<&Session::observations>("observations"),
                                          InstanceMethod<&Session::profile>("profile"),
                                          InstanceMethod<&Session::configure>("configure"),
                                          InstanceMethod<&Session::swap_average>("swapAverage"),

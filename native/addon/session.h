@@ -26,6 +26,8 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value get_parameters(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value observe(const Napi::CallbackInfo& info);
+  Napi::Value observations(const Napi::CallbackInfo& info);
   Napi::Value profile(const Napi::CallbackInfo& info);
   Napi::Value configure(const Napi::CallbackInfo& info);
   Napi::Value swap_average(const Napi::CallbackInfo& info);

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GN_BACKEND_VERSION 5
+#define GN_BACKEND_VERSION 6
 
 extern "C" {
 
@@ -35,15 +35,17 @@ typedef enum gn_order {
 /** What an element is. Whatever it is, arithmetic is f32 between reading and writing it. */
 typedef enum gn_type {
   GN_F32 = 0,
-  GN_BF16  // the upper half of an f32, rounded to nearest even
+  GN_BF16,  // the upper half of an f32, rounded to nearest even
+  GN_U8     // values that cannot be negative, in steps of their channel's gn_tensor.scales
 } gn_type;
-static inline int64_t gn_bytes_of(gn_type type) { return type == GN_BF16 ? 2 : 4; }
+static inline int64_t gn_bytes_of(gn_type type) { return type == GN_F32 ? 4 : type == GN_BF16 ? 2 : 1; }
 
 /** How a device computes convolutions and fully connected layers; sums are f32 in any case. */
 typedef enum gn_precision {
   GN_PRECISION_F32 = 0,
   GN_PRECISION_TF32,  // f32 whose factors are rounded to 10 bits of mantissa
-  GN_PRECISION_BF16   // values, their gradients and the weights that are multiplied are bf16; parameters stay f32
+  GN_PRECISION_BF16,  // values, their gradients and the weights that are multiplied are bf16; parameters stay f32
+  GN_PRECISION_INT8   // inference: bf16, and where values are calibrated (core/quantization.h) u8 times s8
 } gn_precision;
 
 /** Run-time properties of the device: its processor and its precision decide. */
@@ -51,6 +53,8 @@ typedef struct gn_geometry {
   gn_order order;
   int32_t block;
   gn_type type;  // of values, their gradients and gn_bindings.weights; probabilities and what only they read stay f32
+  int32_t quantized;  // 1: values are GN_U8 where core/quantization.h says so
+  int32_t piece;      // images that inference should take through the first layers at a time, 0: the whole batch
 } gn_geometry;
 
 typedef enum gn_arena {
@@ -62,12 +66,14 @@ typedef enum gn_arena {
 typedef struct gn_tensor {
   gn_arena arena;
   gn_type type;
-  int32_t planar;      // 1: [n][c][h][w] (gn_order)
-  int64_t offset;      // bytes from the arena's start to the buffer's start
-  int32_t n, c, h, w;  // c: logical channels
-  int32_t span;        // physical channels of this view
-  int32_t channel;     // first physical channel of this view within its buffer
-  int32_t channels;    // physical channels of the buffer
+  int32_t planar;       // 1: [n][c][h][w] (gn_order)
+  int64_t offset;       // bytes from the arena's start to the buffer's start
+  int32_t n, c, h, w;   // c: logical channels
+  int32_t span;         // physical channels of this view
+  int32_t channel;      // first physical channel of this view within its buffer
+  int32_t channels;     // physical channels of the buffer
+  const float* scales;  // GN_U8: (span) what 1 stands for
+  const float* means;   // GN_U8: (span) of the values that were calibrated on, or NULL where they are not known
 } gn_tensor;
 
 typedef struct gn_parameter {

@@ -23,6 +23,23 @@ static std::shared_ptr<Device> open_device(const Executor::Options& options) {
   return std::make_shared<Device>(options.device, device);
 }
 
+static Calibrations calibrations_of(const Graph& graph, const std::map<std::string, Calibration>& by_name) {
+  Calibrations result(graph.nodes.size());
+  for (const auto& [name, calibration] : by_name) {
+    const int node = graph.find(name);
+    if (node < 0) throw Failure(Code::INVALID_ARGUMENT, "calibration: the network has no blob '" + name + "'");
+    const size_t channels = size_t(graph.nodes[node].shape.c);
+    if (!(calibration.range > 0) || !std::isfinite(calibration.range))
+      throw Failure(Code::INVALID_ARGUMENT, "calibration of '" + name + "': the range must be a positive number, got " +
+                                                std::to_string(calibration.range));
+    if (!calibration.means.empty() && calibration.means.size() != channels)
+      throw Failure(Code::INVALID_SHAPE, "calibration of '" + name + "': expected " + std::to_string(channels) +
+                                             " means, got " + std::to_string(calibration.means.size()));
+    result[size_t(node)] = calibration;
+  }
+  return result;
+}
+
 Executor::Executor(Graph graph, const Options& options)
     : graph_(std::move(graph)),
       options_(options),
@@ -30,7 +47,9 @@ Executor::Executor(Graph graph, const Options& options)
       backend_(open_->backend),
       device_(open_->handle()),
       layout_(std::make_unique<Layout>(graph_, backend_.geometry(device_))),
-      store_(std::make_shared<LocalStore>(open_, layout_->parameter_floats)) {}
+      store_(std::make_shared<LocalStore>(open_, layout_->parameter_floats)) {
+  if (backend_.geometry(device_).quantized) quantize(graph_, calibrations_of(graph_, options.calibrations), *layout_);
+}
 
 Executor::~Executor() = default;
 
@@ -38,6 +57,7 @@ PlanRequest Executor::plan_request(const RunRequest& request) const {
   PlanRequest plan;
   plan.training = request.training;
   plan.keep_all = options_.keep_all;
+  plan.piece = request.training ? 0 : backend_.geometry(device_).piece;
   const auto node = [&](const std::string& name, const char* what) {
     const int found = graph_.find(name);
     if (found < 0 || !Graph::active(graph_.nodes[found], request.training))
@@ -229,8 +249,7 @@ void Executor::check_norm(const StepResult& result, const RunRequest& request) {
                                         "); the weights were left as they were. Lower the rate or clip gradients");
 }
 
-RunResult Executor::run(const RunRequest& request) {
-  const LocalStore::Hold hold(*store_);
+Executor::Program& Executor::compute(const RunRequest& request) {
   Program& p = program(plan_request(request));
   load(p, request);
   sync(p);
@@ -240,6 +259,12 @@ RunResult Executor::run(const RunRequest& request) {
     execute(p, false, request.cancelled);
     if (request.training) execute(p, true, request.cancelled);
   }
+  return p;
+}
+
+RunResult Executor::run(const RunRequest& request) {
+  const LocalStore::Hold hold(*store_);
+  Program& p = compute(request);
   RunResult result;
   for (const int node : p.plan.request.outputs)
     result.outputs[graph_.nodes[node].row.name] = export_host(p.plan.value(node), node);

@@ -14,7 +14,9 @@
 #include "core/graph.h"
 #include "core/layout.h"
 #include "core/memory.h"
+#include "core/observer.h"
 #include "core/plan.h"
+#include "core/quantization.h"
 #include "optim/optimizer.h"
 #include "train/local_store.h"
 
@@ -87,9 +89,10 @@ class Executor {
     bool keep_all = false;
     bool exact = false;
     gn_precision precision = GN_PRECISION_F32;
-    bool tune = false;    // time what a device has several ways for
-    bool capture = true;  // record what is done again, where the device can
-    int streams = 1;      // lanes to run steps on side by side, where the device has them
+    std::map<std::string, Calibration> calibrations;  // by blob, for GN_PRECISION_INT8
+    bool tune = false;                                // time what a device has several ways for
+    bool capture = true;                              // record what is done again, where the device can
+    int streams = 1;                                  // lanes to run steps on side by side, where the device has them
   };
   Executor(Graph graph, const Options& options);
   ~Executor();
@@ -102,6 +105,10 @@ class Executor {
   HostTensor get_parameter(ParameterSet set, const std::string& name);
 
   RunResult run(const RunRequest& request);
+  /** An inference run that counts the values of every convolution with a ReLU. Throws as run() and Observer::count. */
+  void observe(RunRequest request);
+  /** What was counted since this was last asked. */
+  std::map<std::string, Observer::Blob> take_observations() { return observer_.take(); }
   /** Forward, backward, update. Throws NOT_FINITE before the update when loss or gradients are; nothing changes. */
   StepResult step(const RunRequest& request, const OptimizerOptions& optimizer);
   /** Forward and backward. The gradients stay in gradients(). Throws NOT_FINITE as step(). */
@@ -122,6 +129,8 @@ class Executor {
   struct Program;  // a plan with its kernels
   Program& program(const PlanRequest& request);
   Program& training_program(RunRequest& request);
+  /** The plan of the request, run. The store is held. */
+  Program& compute(const RunRequest& request);
   PlanRequest plan_request(const RunRequest& request) const;
   void import_host(const gn_tensor& tensor, int node, const HostInput& host);
   HostTensor export_host(const gn_tensor& tensor, int node);
@@ -160,6 +169,7 @@ class Executor {
   uint64_t converted_version_ = 0;                // LocalStore::contents
   std::list<std::unique_ptr<Program>> programs_;  // most recently used first
   gn_bindings bindings_{};
+  Observer observer_;
 };
 
 }  // namespace googlenet

@@ -20,6 +20,7 @@ struct Buffer {
   int channels = 0, h = 0, w = 0;
   bool planar = false;
   gn_type type = GN_F32, gradient_type = GN_F32;  // of its values, of their gradients
+  std::vector<float> scales = {}, means = {};     // by channel, where the type is GN_U8; means may be empty
 };
 /** A parameter in the flat arenas: O span rows of I span columns and kh·kw inner floats; a bias has 1 x 1 of them. */
 struct PhysicalParameter {

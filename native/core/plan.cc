@@ -31,8 +31,8 @@ Plan::Plan(const Graph& graph, const Layout& layout, PlanRequest wanted)
   pack();
 }
 
-int Plan::new_storage(int64_t bytes) {
-  storage_.push_back({bytes, 0, -1, -1});
+int Plan::new_storage(int64_t bytes, int images) {
+  storage_.push_back({bytes, 0, images, -1, -1});
   return int(storage_.size()) - 1;
 }
 
@@ -50,13 +50,17 @@ gn_tensor Plan::view(const std::vector<int>& unit, const std::vector<int>& stora
   t.n = request.batch, t.h = buffer.h, t.w = buffer.w;
   t.channel = first.channel;
   t.channels = buffer.channels;
+  if (t.type == GN_U8) {
+    t.scales = buffer.scales.data() + first.channel;
+    if (!buffer.means.empty()) t.means = buffer.means.data() + first.channel;
+  }
   for (const int member : unit) t.span += layout_.places[member].span;
   t.c = unit.size() > 1 ? t.span : node.shape.c;
   return t;
 }
 
-int64_t Plan::bytes_of(const Buffer& buffer, gn_type type) const {
-  return int64_t(request.batch) * buffer.channels * buffer.h * buffer.w * gn_bytes_of(type);
+int64_t Plan::bytes_of(const Buffer& buffer, gn_type type, int images) {
+  return int64_t(images) * buffer.channels * buffer.h * buffer.w * gn_bytes_of(type);
 }
 
 gn_tensor Plan::value(int node) const { return view({node}, values_); }
@@ -105,31 +109,44 @@ void Plan::record(std::vector<gn_step>& steps, const gn_step& step) {
 }
 
 void Plan::plan_forward() {
-  for (const auto& unit : layout_.units) {
-    const Node& node = graph_.nodes[unit.front()];
-    if (!Graph::active(node, request.training)) continue;
-    const Place& place = layout_.places[unit.front()];
-    const Buffer& buffer = layout_.buffers[place.buffer];
-    if (values_[place.buffer] < 0) values_[place.buffer] = new_storage(bytes_of(buffer, buffer.type));
-    if (node.row.op == GN_INPUT) touch(value(unit.front()), 0);
-    if (node.row.op == GN_INPUT || node.row.op == GN_CONCAT) continue;
-    if (node.row.op == GN_DROPOUT && layout_.in_place(unit.front()) && !request.training) continue;
-    gn_step step = make_step(node.row.op, GN_FORWARD, unit);
-    step.src = value(node.sources[0]);
-    step.dst = view(unit, values_);
-    if (op_of(node.row.op).is_loss) {
-      step.attributes.result = 2 * int(losses.size());
-      losses.push_back(unit.front());
-    }
-    if (request.training && node.row.op == GN_POOL && node.row.attributes.pool_kind == GN_POOL_MAX) {
-      workspaces_[unit.front()] = new_storage(int64_t(request.batch) * step.dst.span * step.dst.h * step.dst.w);
-      step.workspace = step.dst;
-      step.workspace.channel = 0;
-      step.workspace.channels = step.dst.span;
-      step.workspace.offset = workspaces_[unit.front()];
-    }
-    record(forward, step);
+  const int pieces = units_in_pieces();
+  if (pieces) plan_pieces(pieces);
+  for (size_t u = size_t(pieces); u < layout_.units.size(); u++) {
+    const std::vector<int>& unit = layout_.units[u];
+    if (!Graph::active(graph_.nodes[unit.front()], request.training)) continue;
+    make_storage(unit, request.batch);
+    plan_unit(unit, 0, request.batch);
   }
+}
+
+void Plan::make_storage(const std::vector<int>& unit, int images) {
+  const Place& place = layout_.places[unit.front()];
+  const Buffer& buffer = layout_.buffers[place.buffer];
+  if (values_[place.buffer] < 0) values_[place.buffer] = new_storage(bytes_of(buffer, buffer.type, images), images);
+}
+
+void Plan::plan_unit(const std::vector<int>& unit, int first_image, int images) {
+  const Node& node = graph_.nodes[unit.front()];
+  if (node.row.op == GN_INPUT) touch(value(unit.front()), 0);
+  if (node.row.op == GN_INPUT || node.row.op == GN_CONCAT) return;
+  if (node.row.op == GN_DROPOUT && layout_.in_place(unit.front()) && !request.training) return;
+  gn_step step = make_step(node.row.op, GN_FORWARD, unit);
+  step.src = value(node.sources[0]);
+  step.dst = view(unit, values_);
+  step.src.n = step.dst.n = images;
+  if (op_of(node.row.op).is_loss) {
+    step.attributes.result = 2 * int(losses.size());
+    losses.push_back(unit.front());
+  }
+  if (request.training && node.row.op == GN_POOL && node.row.attributes.pool_kind == GN_POOL_MAX) {
+    workspaces_[unit.front()] = new_storage(int64_t(request.batch) * step.dst.span * step.dst.h * step.dst.w);
+    step.workspace = step.dst;
+    step.workspace.channel = 0;
+    step.workspace.channels = step.dst.span;
+    step.workspace.offset = workspaces_[unit.front()];
+  }
+  record(forward, step);
+  first_images_.push_back(first_image);
 }
 
 void Plan::pack() {
@@ -143,13 +160,18 @@ void Plan::pack() {
   for (size_t i = 0; i < storage_.size(); i++) storage_[i].offset = offsets[i];
   packed_ = true;
   for (auto* steps : {&forward, &backward})
-    for (gn_step& step : *steps)
+    for (size_t i = 0; i < steps->size(); i++) {
+      gn_step& step = (*steps)[i];
       for (gn_tensor* t : {&step.src, &step.dst, &step.diff_src, &step.diff_dst, &step.mask, &step.workspace})
-        resolve(*t);
+        resolve(*t, steps == &forward ? first_images_[i] : 0);
+    }
 }
 
-void Plan::resolve(gn_tensor& tensor) const {
-  if (tensor.arena != GN_NONE) tensor.offset = storage_[tensor.offset].offset;
+void Plan::resolve(gn_tensor& tensor, int first_image) const {
+  if (tensor.arena == GN_NONE) return;
+  const Storage& storage = storage_[tensor.offset];
+  const bool whole = storage.images == request.batch;  // else it holds one piece
+  tensor.offset = storage.offset + (whole ? first_image * (storage.bytes / storage.images) : 0);
 }
 
 int64_t Plan::macs(const gn_step& step) const {

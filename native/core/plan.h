@@ -17,6 +17,8 @@ struct PlanRequest {
   /** Nodes whose values must survive to the end of the run; keep_all: every node. */
   std::vector<int> outputs;
   bool keep_all = false;
+  /** Inference: images that go through the first layers at a time; 0: the whole batch. */
+  int piece = 0;
   /** Training: blobs nobody reads whose gradient the caller gives; inputs whose gradient is wanted. */
   std::vector<int> seeds, input_gradients;
   bool operator==(const PlanRequest&) const = default;
@@ -42,9 +44,14 @@ class Plan {
  private:
   struct Storage {  // a buffer of the arena and the steps between which it is in use
     int64_t bytes = 0, offset = 0;
+    int images = 0;
     int first = -1, last = -1;
   };
   void plan_forward();
+  int units_in_pieces() const;
+  void plan_pieces(int units);
+  void plan_unit(const std::vector<int>& unit, int first_image, int images);
+  void make_storage(const std::vector<int>& unit, int images);
   void plan_backward();
   void find_gradients();
   void complete(int node);
@@ -53,13 +60,13 @@ class Plan {
   bool wants_mask(int node) const;
   gn_step make_step(gn_op op, gn_direction direction, const std::vector<int>& unit);
   gn_tensor view(const std::vector<int>& unit, const std::vector<int>& storage) const;
-  int64_t bytes_of(const Buffer& buffer, gn_type type) const;
+  static int64_t bytes_of(const Buffer& buffer, gn_type type, int images);
   gn_tensor gradient_view(const std::vector<int>& unit);
-  int new_storage(int64_t bytes);
+  int new_storage(int64_t bytes, int images = 0);
   void record(std::vector<gn_step>& steps, const gn_step& step);
   void touch(const gn_tensor& tensor, int at);
   void pack();
-  void resolve(gn_tensor& tensor) const;
+  void resolve(gn_tensor& tensor, int first_image) const;
 
   const Graph& graph_;
   const Layout& layout_;
@@ -71,6 +78,7 @@ class Plan {
   std::vector<char> wanted_, reached_;     // by node: a gradient is needed, can be had
   std::vector<char> masked_;               // by node: the ReLU's mask has been applied to its gradient
   std::vector<std::vector<int>> unit_of_;  // by node
+  std::vector<int> first_images_;          // by forward step: of the images it works on
   std::deque<std::string> names_;
   bool packed_ = false;
 };

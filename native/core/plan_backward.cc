@@ -38,7 +38,8 @@ void Plan::find_gradients() {
 gn_tensor Plan::gradient_view(const std::vector<int>& unit) {
   const Place& place = layout_.places[unit.front()];
   const Buffer& buffer = layout_.buffers[place.buffer];
-  if (gradients_[place.buffer] < 0) gradients_[place.buffer] = new_storage(bytes_of(buffer, buffer.gradient_type));
+  if (gradients_[place.buffer] < 0)
+    gradients_[place.buffer] = new_storage(bytes_of(buffer, buffer.gradient_type, request.batch));
   return view(unit, gradients_);
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/status.h"
+#include "cpu/amx.h"
 #include "cpu/onednn.h"
 #include "cpu/winograd.h"
 
@@ -267,6 +268,7 @@ class ConvBackwardWeights : public Conv {
 
 Kernel make_conv(gn_device& device, const gn_step& step) {
   if (Kernel winograd = make_winograd(device, step)) return winograd;
+  if (Kernel amx = make_amx(device, step)) return amx;
   switch (step.direction) {
     case GN_FORWARD: return std::make_unique<ConvForward>(device, step);
     case GN_BACKWARD_DATA: return std::make_unique<ConvBackwardData>(device, step);

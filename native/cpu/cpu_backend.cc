@@ -4,12 +4,17 @@
 
 #include "backend/guard.h"
 #include "core/pages.h"
+#include "cpu/amx.h"
+#include "cpu/amx_weights.h"
 #include "cpu/onednn.h"
 #include "cpu/winograd_weights.h"
 
 namespace googlenet::cpu {
 
 namespace {
+
+// Two images' values before the first modules (3 MB in bf16) stay in the second-level caches of two cores.
+constexpr int kPiece = 2;
 
 /** guarded() that also knows oneDNN's errors. */
 template <class Body>
@@ -35,6 +40,12 @@ gn_status open(const gn_device_options* options, gn_device** device) {
   return safely([&] {
     if (options->precision == GN_PRECISION_TF32)
       throw Failure(Code::UNSUPPORTED, "tf32 is what tensor cores of GPUs compute in; use f32 or bf16");
+    if (options->precision == GN_PRECISION_INT8 && !amx_int8_available())
+      throw Failure(Code::UNSUPPORTED,
+                    std::string("int8 needs a processor with AMX-INT8 and AMX-BF16 (Intel from Sapphire "
+                                "Rapids) that the system, ONEDNN_MAX_CPU_ISA and GOOGLENET_MAX_ISA "
+                                "do not withhold, but this one is used as ") +
+                        isa_name(effective_isa()) + "; use bf16 or f32");
     if (options->precision == GN_PRECISION_BF16 && !has_bf16())
       throw Failure(Code::UNSUPPORTED,
                     std::string("bf16 needs a processor with AVX512_BF16 (Intel from Cooper Lake and "
@@ -48,7 +59,9 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->isa = effective_isa();
     made->block = block_of(made->isa);
     made->exact = options->exact;
-    made->type = options->precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32;
+    made->int8 = options->precision == GN_PRECISION_INT8;
+    made->amx = amx_available();
+    made->type = options->precision == GN_PRECISION_F32 ? GN_F32 : GN_BF16;
     made->onednn = std::make_shared<Onednn>(*made);
     made->description = std::string("cpu, ") + isa_name(made->isa) + (made->type == GN_BF16 ? " with bf16, " : ", ") +
                         std::to_string(made->pool->threads()) + " threads, " + libraries();
@@ -57,7 +70,9 @@ gn_status open(const gn_device_options* options, gn_device** device) {
 }
 
 void close(gn_device* device) { delete device; }
-gn_geometry geometry(const gn_device* device) { return {GN_BLOCKED, device->block, device->type}; }
+gn_geometry geometry(const gn_device* device) {
+  return {GN_BLOCKED, device->block, device->type, device->int8, kPiece};
+}
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 // Touched by the threads that will use it: the first touch of a page costs more than anything done with it later.
@@ -122,7 +137,9 @@ gn_status run(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
 gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
   return safely([&] { kernel->sync(*bindings); });
 }
-int64_t own_bytes(const gn_device* device) { return device->onednn->weight_bytes() + device->winograd_weights.bytes(); }
+int64_t own_bytes(const gn_device* device) {
+  return device->onednn->weight_bytes() + device->winograd_weights.bytes() + device->amx_weights.bytes();
+}
 
 const gn_backend kBackend{
     GN_BACKEND_VERSION,

@@ -11,16 +11,20 @@
 namespace googlenet::cpu {
 struct Onednn;          // cpu/onednn.h
 class WinogradWeights;  // cpu/winograd_weights.h
+class AmxWeights;       // cpu/amx_weights.h
 }  // namespace googlenet::cpu
 
 struct gn_device {
   std::shared_ptr<googlenet::ThreadPool> pool;
   std::shared_ptr<googlenet::cpu::Onednn> onednn;
   googlenet::cpu::Copies<googlenet::cpu::WinogradWeights> winograd_weights;
+  googlenet::cpu::Copies<googlenet::cpu::AmxWeights> amx_weights;
   googlenet::Isa isa;
   int block;              // 16 with AVX-512, else 8
   bool exact = false;     // direct convolutions only
   gn_type type = GN_F32;  // of activations
+  bool int8 = false;      // inference, some activations are GN_U8
+  bool amx = false;       // convolutions by AMX: cpu/amx.h
   std::string description;
 };
 

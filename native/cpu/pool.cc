@@ -1,10 +1,10 @@
 // POOL: max and average, Caffe's conventions (pooling_layer.cpp). Work is split by rows of all planes, so that one
 // image of few channel blocks still feeds every thread.
 #include <string>
-#include <vector>
 
 #include "core/status.h"
 #include "cpu/kernel.h"
+#include "cpu/pool.h"
 #include "cpu/simd.h"
 #include "cpu/view.h"
 
@@ -12,18 +12,6 @@ namespace googlenet::cpu {
 namespace {
 
 constexpr int kMaxWindow = 255;  // the workspace's byte holds row * kernel_w + column; 255 means an empty window
-
-int clamp(int value, int low, int high) { return value < low ? low : value > high ? high : value; }
-
-/** Windows that cover element i along one axis: those o with o * stride - pad <= i < o * stride - pad + kernel. */
-void covering(int size, int out, int kernel, int stride, int pad, std::vector<int>& first, std::vector<int>& last) {
-  first.resize(size), last.resize(size);
-  for (int i = 0; i < size; i++) {
-    const int end = i + pad - kernel;  // the last window that ends at or before i starts at most here
-    first[i] = clamp(end < 0 ? 0 : end / stride + 1, 0, out);
-    last[i] = clamp((i + pad) / stride + 1, first[i], out);
-  }
-}
 
 template <class Element>
 class Pool : public gn_kernel {
@@ -37,13 +25,11 @@ class Pool : public gn_kernel {
         in_(backward_ ? step.diff_src : step.src, device.block),
         out_(backward_ ? step.diff_dst : step.dst, device.block),
         mask_(step.mask, device.block),
-        workspace_(step.workspace) {
+        workspace_(step.workspace),
+        windows_(step.attributes, in_, out_) {
     const gn_attributes& a = step.attributes;
     implementation = kernels_.name;
     if (step.direction == GN_BACKWARD_WEIGHTS) throw Failure(Code::INTERNAL, "pooling has no weights");
-    if (a.kernel_h < 1 || a.kernel_w < 1 || a.stride_h < 1 || a.stride_w < 1 || a.pad_h < 0 || a.pad_w < 0 ||
-        in_.blocks != out_.blocks)
-      throw Failure(Code::INTERNAL, std::string("pooling '") + step.name + "' has inconsistent shapes");
     const bool indexed = !average_ && (backward_ || workspace_.arena != GN_NONE);
     if (indexed && workspace_.arena == GN_NONE)
       throw Failure(Code::INTERNAL, std::string("backward max pooling '") + step.name + "' lacks its workspace");
@@ -51,33 +37,6 @@ class Pool : public gn_kernel {
       throw Failure(Code::UNSUPPORTED, std::string("max pooling '") + step.name +
                                            "' is trained with windows of at most " + std::to_string(kMaxWindow) +
                                            " elements; use a smaller kernel");
-    covering(in_.h, out_.h, a.kernel_h, a.stride_h, a.pad_h, row_first_, row_last_);
-    covering(in_.w, out_.w, a.kernel_w, a.stride_w, a.pad_w, column_first_, column_last_);
-    const auto extent = [](int o, int stride, int pad, int kernel, int size) {
-      const int start = o * stride - pad;  // clipped on the far side only, and there to the padded input
-      return start + kernel < size + pad ? kernel : size + pad - start;
-    };
-    for (int oy = 0; average_ && oy < out_.h; oy++)
-      for (int ox = 0; ox < out_.w; ox++) {
-        const int64_t area = int64_t(extent(oy, a.stride_h, a.pad_h, a.kernel_h, in_.h)) *
-                             extent(ox, a.stride_w, a.pad_w, a.kernel_w, in_.w);
-        inverse_area_.push_back(area > 0 ? 1.0f / float(area) : 0.0f);
-      }
-    shape_ = {in_.h,
-              in_.w,
-              out_.h,
-              out_.w,
-              a.kernel_h,
-              a.kernel_w,
-              a.stride_h,
-              a.stride_w,
-              a.pad_h,
-              a.pad_w,
-              row_first_.data(),
-              row_last_.data(),
-              column_first_.data(),
-              column_last_.data(),
-              inverse_area_.data()};
   }
 
   void run(const gn_bindings& bindings) override {
@@ -98,15 +57,15 @@ class Pool : public gn_kernel {
         uint8_t* at = index ? index + plane * out_.plane : nullptr;
         const Element* zeroing = mask ? mask + n * mask_.image + b * mask_.plane : nullptr;
         if (!backward_ && average_)
-          kernels_.average_forward(shape_, src, dst, y0, y1);
+          kernels_.average_forward(windows_.shape, src, dst, y0, y1);
         else if (!backward_ && at)
-          kernels_.max_forward_index(shape_, src, dst, at, y0, y1);
+          kernels_.max_forward_index(windows_.shape, src, dst, at, y0, y1);
         else if (!backward_)
-          kernels_.max_forward(shape_, src, dst, y0, y1);
+          kernels_.max_forward(windows_.shape, src, dst, y0, y1);
         else if (average_)
-          kernels_.average_backward(shape_, dst, src, zeroing, accumulate_, y0, y1);
+          kernels_.average_backward(windows_.shape, dst, src, zeroing, accumulate_, y0, y1);
         else
-          kernels_.max_backward(shape_, dst, at, src, zeroing, accumulate_, y0, y1);
+          kernels_.max_backward(windows_.shape, dst, at, src, zeroing, accumulate_, y0, y1);
         first += y1 - y0;
       }
     });
@@ -119,14 +78,13 @@ class Pool : public gn_kernel {
   const View in_, out_;  // src and dst, or diff_src and diff_dst
   const View mask_;
   const gn_tensor workspace_;
-  std::vector<int> row_first_, row_last_, column_first_, column_last_;
-  std::vector<float> inverse_area_;
-  PoolShape shape_;
+  const PoolWindows windows_;
 };
 
 }  // namespace
 
 Kernel make_pool(gn_device& device, const gn_step& step) {
+  if (step.src.type == GN_U8) return make_byte_pool(device, step);
   return with_element(step.direction == GN_FORWARD ? step.dst.type : step.diff_src.type,
                       [&](auto element) -> Kernel { return std::make_unique<Pool<decltype(element)>>(device, step); });
 }

@@ -24,13 +24,19 @@ const ActivationKernels<float>& activations<float>(Isa isa) {
   return activations_portable();
 }
 
+#if defined(__x86_64__)
 template <>
 const ActivationKernels<Bf16>& activations<Bf16>(Isa) {
-#if defined(__x86_64__)
   return activations_avx512_bf16();
-#else
-  throw Failure(Code::INTERNAL, "there are no loops over bf16 for this processor");
-#endif
 }
+const ByteKernels& byte_kernels() { return bytes_avx512_bf16(); }
+#else
+[[noreturn]] static void absent() { throw Failure(Code::INTERNAL, "this processor has no loops over bf16 and u8"); }
+template <>
+const ActivationKernels<Bf16>& activations<Bf16>(Isa) {
+  absent();
+}
+const ByteKernels& byte_kernels() { absent(); }
+#endif
 
 }  // namespace googlenet::cpu

@@ -9,5 +9,7 @@ const Kernels& kernels(Isa isa);
 /** Bf16's need has_bf16(). */
 template <class Element>
 const ActivationKernels<Element>& activations(Isa isa);
+/** Need has_bf16(). */
+const ByteKernels& byte_kernels();
 
 }  // namespace googlenet::cpu

@@ -95,10 +95,24 @@ void import_tensor(gn_device& device, const gn_tensor& dst, const int32_t* chann
   });
 }
 
+static void export_bytes(gn_device& device, const gn_tensor& src, const std::vector<int32_t>& channels,
+                         const void* arena, float* host) {
+  const Layout layout(src, device.block);
+  device.pool->ranges(int64_t(src.n) * src.c, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; i++) {
+      const int32_t channel = channels[i % src.c];
+      const uint8_t* from = static_cast<const uint8_t*>(arena) + layout.at(i / src.c, channel);
+      float* to = host + i * layout.area;
+      for (int64_t x = 0; x < layout.area; x++) to[x] = float(from[x * layout.block]) * src.scales[channel];
+    }
+  });
+}
+
 void export_tensor(gn_device& device, const gn_tensor& src, const int32_t* channel_map, const void* arena,
                    float* host) {
   const Layout layout(src, device.block);
   const std::vector<int32_t> channels = physical(src, channel_map);
+  if (src.type == GN_U8) return export_bytes(device, src, channels, arena, host);
   with_element(src.type, [&](auto element) {
     const auto* base = static_cast<const decltype(element)*>(arena);
     device.pool->ranges(int64_t(src.n) * src.c, [&](int64_t first, int64_t last) {

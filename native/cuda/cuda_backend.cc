@@ -68,6 +68,8 @@ void close(gn_device* device) {
 gn_status open(const gn_device_options* options, gn_device** opened) {
   return guarded([&] {
     const cudaDeviceProp properties = properties_of(options->index);
+    if (options->precision == GN_PRECISION_INT8)
+      throw Failure(Code::UNSUPPORTED, "int8 is built for processors alone: use device 'cpu', or precision 'bf16'");
     if (options->precision != GN_PRECISION_F32 && properties.major * 10 + properties.minor < kTensorCores)
       throw Failure(Code::UNSUPPORTED, std::string(properties.name) + " has compute capability " +
                                            std::to_string(properties.major) + "." + std::to_string(properties.minor) +
@@ -95,7 +97,7 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
   });
 }
 
-gn_geometry geometry(const gn_device* device) { return {GN_CHANNELS_LAST, kBlock, factors(*device)}; }
+gn_geometry geometry(const gn_device* device) { return {GN_CHANNELS_LAST, kBlock, factors(*device), 0, 0}; }
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 gn_status give(gn_device* device, int64_t bytes, void** memory) {

@@ -113,6 +113,30 @@ describe('train, then what its model is good for', () => {
     expect(await readFile(twice)).toEqual(await readFile(caffe))
   })
 
+  it('quantize measures ranges and changes nothing else', async () => {
+    const model = at('run', 'best', 'model.safetensors')
+    const args = ['quantize', '--weights', model, '--data', at('val'), '--threads', '2']
+    const { code, json, stdout, stderr } = await googlenet([...args, '--output', at('q.safetensors'), '--json'])
+    expect({ code, stderr, lines: stdout.trim().split('\n').length }).toEqual({ code: 0, stderr: '', lines: 1 })
+    expect(json).toEqual({ output: at('q.safetensors'), method: expect.any(String), images: 12, blobs: 57 })
+    const few = ['--method', 'percentile', '--percentile', '99', '--images', '5', '--output', at('few.safetensors')]
+    expect((await googlenet([...args, ...few, '--json'])).json).toMatchObject({ percentile: 99, images: 5 })
+    const told = (await googlenet([...args, ...few])).stdout
+    expect(told).toBe(`${at('few.safetensors')}: ranges of 57 blobs, by percentile 99 of 5 images\n`)
+    const accuracy = async (weights: string) => {
+      const { json } = await googlenet(['eval', '--weights', weights, '--data', at('val'), '--json'])
+      return [json.top1, json.loss]
+    }
+    expect(await accuracy(at('q.safetensors'))).toEqual(await accuracy(model))
+  })
+
+  it('int8 of a file without ranges names the command that makes them', async () => {
+    const model = at('run', 'best', 'model.safetensors')
+    const { code, stderr } = await googlenet(['predict', '--weights', model, '--precision', 'int8', 'x.jpg'])
+    expect(code).toBe(1)
+    expect(stderr).toContain("holds none. Make a file that has them: 'googlenet quantize")
+  })
+
   it('fine-tuning starts with a new classifier for other classes', async () => {
     await drawPictures(at('two'), 2, 8)
     const model = at('run', 'best', 'model.safetensors')
@@ -183,7 +207,27 @@ describe('failures', () => {
     ['a missing folder', ['train', '--data', 'no/such/folder'], 1, 'no/such/folder'],
     ['no CUDA', ['summary', '--device', 'cuda'], 1, "hint: 'googlenet doctor'"],
     ['tf32 on the processor', ['bench', 'train', '--precision', 'tf32'], 1, 'tensor cores of GPUs'],
-    ['an unknown precision', ['bench', 'train', '--precision', 'f16'], 2, 'auto, f32, tf32, bf16'],
+    ['an unknown precision', ['bench', 'train', '--precision', 'f16'], 2, 'auto, f32, tf32, bf16, int8'],
+    ['int8 training', ['bench', 'train', '--precision', 'int8'], 1, 'which is for inference'],
+    [
+      'quantize without a target',
+      ['quantize', '--weights', 'x', '--data', 'y'],
+      2,
+      "required option '--output <file>'",
+    ],
+    [
+      'quantize into a format without ranges',
+      ['quantize', '--weights', 'x', '--data', 'y', '--output', 'z.caffemodel'],
+      2,
+      'ends in .safetensors',
+    ],
+    [
+      'a percentile of another method',
+      ['quantize', '--weights', 'x', '--data', 'y', '--output', 'z', '--method', 'minmax', '--percentile', '99'],
+      2,
+      "expected method: 'percentile'",
+    ],
+    ['an unknown method', ['quantize', '--method', 'mean'], 2, 'Allowed choices are minmax, percentile, entropy'],
     ['a format it cannot write', ['convert', 'a.safetensors', 'b.pth'], 1, 'a.safetensors'],
   ])('%s', async (_, args, expected, message) => {
     const { code, stdout, stderr } = await googlenet(args)

@@ -18,6 +18,25 @@ const fill = async (...names: string[]) => {
   for (const name of names) await put(root, name)
 }
 
+describe('ImageFolder.unlabelled', () => {
+  test('takes all images in a folder and below it', async () => {
+    await fill('b/2.jpg', '1.png', 'a/deep/x.jpg', 'notes.txt', '.hidden.jpg')
+    const data = await ImageFolder.unlabelled(root)
+    expect(data.classes).toEqual([])
+    expect(data.samples).toEqual(
+      ['1.png', 'a/deep/x.jpg', 'b/2.jpg'].map((name) => ({ path: join(root, name), label: 0 })),
+    )
+  })
+
+  test('says what it looked for where there are none', async () => {
+    await fill('notes.txt')
+    const error = await failure(() => ImageFolder.unlabelled(root))
+    expect(error.code).toBe('GOOGLENET_ERR_DATASET_EMPTY')
+    expect(error.message).toContain('in it and below, found 1 other files')
+    expect((await failure(() => ImageFolder.unlabelled(join(root, 'no')))).code).toBe('GOOGLENET_ERR_FILE_NOT_FOUND')
+  })
+})
+
 describe('ImageFolder.open', () => {
   test('sorts classes by code unit and walks nested folders', async () => {
     await fill('b/2.JPG', 'b/10.jpeg', 'a/deep/er/x.PNG', 'B/1.webp', 'é/1.gif', 'b/notes.txt', 'b/.hidden.jpg')

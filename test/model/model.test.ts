@@ -42,7 +42,7 @@ describe('create', () => {
       'an unknown precision',
       { precision: 'f16' },
       'INVALID_ARGUMENT',
-      "'auto' or 'f32' or 'tf32' or 'bf16', got 'f16'",
+      "'auto' or 'f32' or 'tf32' or 'bf16' or 'int8', got 'f16'",
     ],
     ['exact bf16', { precision: 'bf16', exact: true }, 'INVALID_ARGUMENT', 'use one of them'],
     ['labels of another number', { classes: 3, labels: ['x'] }, 'INVALID_ARGUMENT', 'labels: expected 3 names'],

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the native tests without Node, oneDNN or CMake, and runs them: once on every instruction set of this processor,
 # and once with AVX-512's kernels as generic vectors of 16 floats, so that blocks of 16 channels are run on any processor.
-#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd) runs that group alone
+#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd, amx) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
 set -eu
@@ -40,13 +40,13 @@ for set in $sets $bf16; do kernels "$set"; done
 simd=$objects objects=
 if [ -n "$wide" ]; then for set in portable avx2 wide $bf16; do kernels "$set"; done; fi
 simd_wide=$objects objects=
-for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
-  winograd_weights; do
+for name in isa simd pool pool_bytes pool_windows lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
+  winograd_weights amx amx_data amx_gradient amx_plan amx_weights; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
 for name in threads cores pages; do compile "native/core/$name.cc" "$out/$name.o" ""; done
 common=$objects objects=
-for name in graph layout plan plan_backward packing lanes; do compile "native/core/$name.cc" "$out/$name.o" ""; done
+for name in graph layout plan plan_backward plan_pieces packing lanes; do compile "native/core/$name.cc" "$out/$name.o" ""; done
 for file in native/ops/*.cc; do compile "$file" "$out/ops-$(basename "$file" .cc).o" ""; done
 for file in native/train/local_store.cc native/optim/optimizer.cc native/backend/registry.cc test/native/*_test.cc; do
   compile "$file" "$out/$(basename "$file" .cc).o" ""

@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
   if (wanted("store")) test::store_tests();
   if (wanted("lanes")) test::lane_tests();
   if (wanted("winograd")) test::winograd_tests();
+  if (wanted("amx")) test::amx_tests();
+  if (wanted("amx")) test::amx_gradient_tests();
   std::printf("%d passed, %d failed\n", test::passed, test::failed);
   return test::failed ? 1 : 0;
 }

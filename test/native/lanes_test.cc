@@ -150,7 +150,7 @@ std::vector<Row> inception() {
 void module_tests() {
   for (const gn_type type : {GN_F32, GN_BF16}) {
     const Graph graph(inception());
-    const Layout layout(graph, {GN_CHANNELS_LAST, 8, type});
+    const Layout layout(graph, {GN_CHANNELS_LAST, 8, type, 0, 0});
     PlanRequest request;
     request.training = true, request.batch = 2;
     const Plan training(graph, layout, request);

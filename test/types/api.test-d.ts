@@ -3,6 +3,7 @@ import { describe, expectTypeOf, it } from 'vitest'
 import {
   adagrad,
   average,
+  type Calibration,
   type ErrorCode,
   type Evaluation,
   type Features,
@@ -26,6 +27,18 @@ import {
 
 declare const model: GoogLeNet
 declare const data: ImageFolder
+
+describe('calibration', () => {
+  it('takes folders, lists and batches, and is readable', () => {
+    expectTypeOf(
+      model.calibrate(data, { method: 'percentile', percentile: 99.9 }),
+    ).resolves.toEqualTypeOf<Calibration>()
+    expectTypeOf(model.calibrate(['cat.jpg', new Uint8Array()])).resolves.toEqualTypeOf<Calibration>()
+    expectTypeOf(model.calibrate(new Float32Array())).resolves.toEqualTypeOf<Calibration>()
+    expectTypeOf(model.calibration).toEqualTypeOf<Calibration | undefined>()
+    expectTypeOf<Calibration['blobs']>().toExtend<ReadonlyMap<string, { readonly range: number }>>()
+  })
+})
 
 describe('GoogLeNet', () => {
   it('predict: one image gives a list, several a list of lists', () => {
@@ -80,7 +93,7 @@ describe('GoogLeNet', () => {
     void GoogLeNet.create({ clases: 5 })
     // @ts-expect-error no such precision
     void GoogLeNet.create({ precision: 'f16' })
-    expectTypeOf(model.precision).toEqualTypeOf<'f32' | 'tf32' | 'bf16'>()
+    expectTypeOf(model.precision).toEqualTypeOf<'f32' | 'tf32' | 'bf16' | 'int8'>()
     // @ts-expect-error no such device
     void GoogLeNet.create({ device: 'tpu' })
     // @ts-expect-error the constructor is private

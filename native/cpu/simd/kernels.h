@@ -104,6 +104,13 @@ struct ActivationKernels {
   void (*narrow)(const float* from, Element* to, int64_t count);
 };
 
+/** Pooling of u8, [h][w][16] whatever the device's block. */
+struct ByteKernels {
+  void (*max_forward)(const PoolShape&, const uint8_t* src, uint8_t* dst, int first, int last);
+  /** scales (16): what 1 stands for in each channel. */
+  void (*average_forward)(const PoolShape&, const float* scales, const uint8_t* src, Bf16* dst, int first, int last);
+};
+
 /** Loops over f32. */
 struct Kernels {
   const char* name;  // "own:avx512"
@@ -144,6 +151,7 @@ struct Kernels {
 const Kernels& kernels_avx512();
 const Kernels& kernels_avx2();
 const ActivationKernels<Bf16>& activations_avx512_bf16();
+const ByteKernels& bytes_avx512_bf16();
 const ActivationKernels<float>& activations_avx512();
 const ActivationKernels<float>& activations_avx2();
 #endif

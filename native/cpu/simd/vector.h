@@ -42,6 +42,12 @@ typedef Bf16 Element;
 typedef float Element;
 #endif
 
+#if GOOGLENET_WIDTH < 512 || defined(GOOGLENET_VECTOR)
+constexpr bool kSlides = false;  // one vector's lanes into the next one's: slide()
+template <int lane>
+Vec slide(Vec low, Vec high);
+#endif
+
 GOOGLENET_INLINE int smaller(int a, int b) { return a < b ? a : b; }
 GOOGLENET_INLINE int larger(int a, int b) { return a > b ? a : b; }
 GOOGLENET_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -7,13 +7,14 @@ namespace {
 
 /** m[rows][vectors] = v[rows][depth] u[depth][vectors], all of it in registers; rows of v are `depth` floats apart. */
 template <int rows, int vectors>
-void product(const float* v, const float* u, float* m, int depth) {
+void product(const float* v, const float* u, float* m, int depth, const float* ahead, int64_t step) {
   Vec sum[rows][vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; j++) sum[i][j] = zero();
-  for (int k = 0; k < depth; k++, u += vectors * B) {
+  for (int k = 0; k < depth; k++, u += vectors * B, ahead += step) {
+    __builtin_prefetch(ahead, 0, 2);
     Vec weights[vectors];
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; j++) weights[j] = load(u + j * B);
@@ -30,7 +31,7 @@ void product(const float* v, const float* u, float* m, int depth) {
     for (int j = 0; j < vectors; j++) store(m + (i * vectors + j) * B, sum[i][j]);
 }
 
-using Product = void (*)(const float*, const float*, float*, int);
+using Product = void (*)(const float*, const float*, float*, int, const float*, int64_t);
 
 template <int vectors, int rows = kProductRows>
 GOOGLENET_INLINE Product product_of(int wanted) {
@@ -42,11 +43,13 @@ GOOGLENET_INLINE Product product_of(int wanted) {
 
 /** Panels of equal height, at most kProductRows. */
 template <int vectors>
-void products(const float* v, const float* u, float* m, int rows, int depth) {
+void products(const float* v, const float* u, float* m, int rows, int depth, const float* following) {
   const int panels = (rows + kProductRows - 1) / kProductRows;
+  const int64_t step = panels == 1 ? vectors * B : vectors * B / 2;
   for (int i = 0, row = 0; i < panels; i++) {
     const int next = rows * (i + 1) / panels;
-    product_of<vectors>(next - row)(v + int64_t(row) * depth, u, m + int64_t(row) * vectors * B, depth);
+    product_of<vectors>(next - row)(v + int64_t(row) * depth, u, m + int64_t(row) * vectors * B, depth,
+                                   i < 2 ? following + i * depth * step : u, i < 2 ? step : 0);
     row = next;
   }
 }
@@ -124,9 +127,9 @@ void winograd_output(const WinogradShape& s, const WinogradBlock& block, const f
     const float* weights = u + int64_t(channel) * points * s.inputs;
     for (int p = 0; p < points; p++, weights += int64_t(s.inputs) * vectors * B) {
       if (vectors == kChunkVectors)
-        products<kChunkVectors>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs);
+        products<kChunkVectors>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs, weights + int64_t(s.inputs) * vectors * B);
       else
-        products<1>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs);
+        products<1>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs, weights + int64_t(s.inputs) * vectors * B);
     }
     write_chunk(s, block, m, channel, vectors, bias, dst);
   }

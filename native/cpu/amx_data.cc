@@ -1,0 +1,174 @@
+// AMX forward, and backward data: the same convolution with rotated, transposed weights and other padding. The source is
+// packed chunk by chunk, each of which fits the second-level cache:
+//   apart     each thread packs a chunk, then multiplies it by all weights
+//   together  all threads pack, then divide the outputs: where weights are larger than the source, each is read once
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "backend/scratch.h"
+#include "core/status.h"
+#include "cpu/amx.h"
+#include "cpu/amx_plan.h"
+#include "cpu/amx_weights.h"
+#include "cpu/slots.h"
+
+namespace googlenet::cpu {
+namespace {
+
+constexpr int64_t kChunkBytes = 384 << 10;
+
+AmxShape shape_of(const gn_step& step, const gn_tensor& src, const gn_tensor& dst, bool backward) {
+  const gn_attributes& a = step.attributes;
+  const int64_t src_pixels = int64_t(src.h) * src.w, dst_pixels = int64_t(dst.h) * dst.w;
+  AmxShape s;
+  s.n = dst.n, s.h = src.h, s.w = src.w, s.out_h = dst.h, s.out_w = dst.w;
+  s.kernel_h = a.kernel_h, s.kernel_w = a.kernel_w, s.stride_h = a.stride_h, s.stride_w = a.stride_w;
+  s.pad_h = backward ? a.kernel_h - 1 - a.pad_h : a.pad_h;
+  s.pad_w = backward ? a.kernel_w - 1 - a.pad_w : a.pad_w;
+  s.planar = src.planar;
+  s.parts = src.type == GN_U8 ? 4 : 2;
+  s.inputs = src.planar ? src.c : src.span, s.outputs = dst.span;
+  s.src_image = (src.planar ? src.c : src.channels) * src_pixels, s.dst_image = dst.channels * dst_pixels;
+  s.src_plane = (src.planar ? 1 : 16) * src_pixels, s.dst_plane = 16 * dst_pixels;
+  return s;
+}
+
+/** Where a view lies: bytes from its arena's start. */
+int64_t offset_of(const gn_tensor& t) { return t.offset + int64_t(t.channel) * t.h * t.w * gn_bytes_of(t.type); }
+
+class AmxData : public gn_kernel {
+ public:
+  AmxData(gn_device& device, const gn_step& step)
+      : pool_(*device.pool),
+        backward_(step.direction == GN_BACKWARD_DATA),
+        src_(backward_ ? step.diff_dst : step.src),
+        dst_(backward_ ? step.diff_src : step.dst),
+        bias_at_(backward_ ? -1 : step.bias.offset),
+        weights_(AmxWeights::shared(device, {step.weights.offset, step.attributes.kernel_h, step.attributes.kernel_w,
+                                             src_.planar ? src_.c : src_.span, dst_.span, backward_, src_.planar != 0,
+                                             src_.scales, src_.means})),
+        together_(weights_->bytes() > int64_t(src_.n) * src_.h * src_.w * src_.span * gn_bytes_of(src_.type) &&
+                  pool_.threads() > 1),
+        plan_(shape_of(step, src_, dst_, backward_), kChunkBytes, together_ ? 1 : pool_.threads()) {
+    if (step.accumulate || step.mask.arena != GN_NONE)
+      throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
+    implementation = src_.type == GN_U8 ? "amx:int8" : "amx:bf16";
+    product_ = {plan_.rows,         plan_.row_bytes,   plan_.steps(),         plan_.offsets.data(),
+                plan_.to.data(),    dst_.span / 16,    plan_.shape.dst_plane, !backward_ && step.attributes.relu,
+                src_.type == GN_U8, dst_.type == GN_U8};
+    Scratch scratch;
+    packed_at_ = scratch.add((together_ ? int64_t(plan_.chunks.size()) : pool_.threads()) * plan_.chunk_bytes);
+    scratch_bytes = scratch.bytes();
+  }
+
+  void sync(const gn_bindings& bindings) override {
+    weights_->refresh(bindings);
+    if (!product_.bytes_in && !product_.bytes_out) return;
+    scale_.assign(size_t(dst_.span), 1), bias_.assign(size_t(dst_.span), 0);
+    for (size_t o = 0; o < scale_.size(); o++) {
+      if (bias_at_ >= 0) bias_[o] = bindings.parameters[bias_at_ + int64_t(o)];
+      if (product_.bytes_in) scale_[o] = weights_->steps()[o], bias_[o] += weights_->lost()[o];
+      if (product_.bytes_out) scale_[o] /= dst_.scales[o], bias_[o] /= dst_.scales[o];
+    }
+  }
+
+  void run(const gn_bindings& b) override {
+    const int64_t count = int64_t(plan_.chunks.size()), pairs = (product_.blocks + 1) / 2;
+    if (!together_) {
+      in_slots(pool_, count, [&](int64_t slot, int64_t i) {
+        pack(b, plan_.chunks[size_t(i)], packed(b, slot), 0, parts(plan_.chunks[size_t(i)]));
+        multiply(b, plan_.chunks[size_t(i)], packed(b, slot), 0, int(pairs));
+      });
+      return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+      const AmxPlan::Chunk& chunk = plan_.chunks[size_t(i)];
+      pool_.ranges(parts(chunk), [&](int64_t first, int64_t last) { pack(b, chunk, packed(b, i), first, last); });
+    }
+    in_slots(pool_, count * pairs, [&](int64_t, int64_t item) {
+      const int64_t i = item % count, pair = item / count;
+      multiply(b, plan_.chunks[size_t(i)], packed(b, i), int(pair), int(pair + 1));
+    });
+  }
+
+ private:
+  char* packed(const gn_bindings& b, int64_t slot) const {
+    return static_cast<char*>(Scratch::at(b, packed_at_)) + slot * plan_.chunk_bytes;
+  }
+  const char* src(const gn_bindings& b, const AmxPlan::Chunk& chunk) const {
+    return static_cast<const char*>(b.arenas[src_.arena]) + offset_of(src_) +
+           int64_t(chunk.group) * plan_.group * plan_.shape.src_image * gn_bytes_of(src_.type);
+  }
+
+  /** What packing can be divided into: rows of a planar source, tiles that have rows of their own, or planes. */
+  int64_t parts(const AmxPlan::Chunk& c) const {
+    return src_.planar ? c.high - c.low : plan_.alone ? c.last - c.first : plan_.planes();
+  }
+  void pack(const gn_bindings& b, const AmxPlan::Chunk& chunk, char* to, int64_t first, int64_t last) const {
+    const char* from = src(b, chunk);
+    if (src_.planar) {
+      for (int64_t row = first; row < last; row++) pack_row(from, chunk.low + row, to + row * plan_.unit_bytes);
+    } else if (plan_.alone) {  // plane by plane, as the source lies
+      for (int plane = 0; plane < plan_.planes(); plane++)
+        for (int64_t tile = first; tile < last; tile++)
+          pack_plane(from, plane, plan_.tiles[size_t(chunk.first + tile)].to, plan_.rows,
+                     to + (tile * plan_.planes() + plane) * plan_.block_bytes);
+    } else {
+      for (int64_t plane = first; plane < last; plane++)
+        pack_plane(from, int(plane), chunk.low, chunk.high - chunk.low, to + plane * plan_.block_bytes);
+    }
+  }
+  void pack_row(const char* src, int64_t row, char* to) const {
+    const AmxShape& s = plan_.shape;
+    const int64_t y = row - s.pad_h;
+    const uint16_t* from = y < 0 || y >= s.h ? nullptr : reinterpret_cast<const uint16_t*>(src) + y * s.w;
+    avx512_bf16::amx_pack_planar(from, s.src_plane, s.inputs, s.w, s.pad_w, int(plan_.unit_bytes / 8),
+                                 reinterpret_cast<uint16_t*>(to));
+  }
+  void pack_plane(const char* src, int plane, int64_t position, int64_t count, char* to) const {
+    if (product_.bytes_in) {
+      const auto quarters = parts_of<4>(reinterpret_cast<const uint8_t*>(src), plane, position);
+      avx512_bf16::amx_pack_bytes(quarters.data(), count, reinterpret_cast<uint8_t*>(to));
+    } else {
+      const auto halves = parts_of<2>(reinterpret_cast<const uint16_t*>(src), plane, position);
+      avx512_bf16::amx_pack(halves.data(), count, reinterpret_cast<uint16_t*>(to));
+    }
+  }
+  /** The blocks of a packed plane's rows; the last plane's few blocks come again as the next taps of a row. */
+  template <int parts, class Element>
+  std::array<AmxPart<Element>, parts> parts_of(const Element* src, int plane, int64_t position) const {
+    const int blocks = std::min(parts, src_.span / 16 - parts * plane);
+    const int taps = amx_taps(blocks, plan_.shape.kernel_w, parts);
+    std::array<AmxPart<Element>, parts> result = {};
+    for (int p = 0; p < blocks * taps; p++)
+      result[size_t(p)] = {src + (parts * plane + p % blocks) * plan_.shape.src_plane,
+                           plan_.from.data() + position + p / blocks * plan_.group};
+    return result;
+  }
+
+  void multiply(const gn_bindings& b, const AmxPlan::Chunk& chunk, const char* packed, int first, int last) const {
+    char* dst = static_cast<char*>(b.arenas[dst_.arena]) + offset_of(dst_) +
+                int64_t(chunk.group) * plan_.group * plan_.shape.dst_image * gn_bytes_of(dst_.type);
+    const float* bias = !bias_.empty() ? bias_.data() : bias_at_ < 0 ? nullptr : b.parameters + bias_at_;
+    avx512_bf16::amx_product(product_, plan_.tiles.data() + chunk.first, chunk.last - chunk.first,
+                             packed + plan_.start(chunk), weights_->data(), scale_.data(), bias, dst, first, last);
+  }
+
+  ThreadPool& pool_;
+  const bool backward_;
+  const gn_tensor src_, dst_;  // backward: diff_dst and diff_src
+  const int64_t bias_at_;
+  const std::shared_ptr<AmxWeights> weights_;
+  const bool together_;
+  const AmxPlan plan_;
+  AmxProduct product_;
+  std::vector<float> scale_, bias_;  // by output, where bytes come in or go out
+  int64_t packed_at_;
+};
+
+}  // namespace
+
+Kernel make_amx_data(gn_device& device, const gn_step& step) { return std::make_unique<AmxData>(device, step); }
+
+}  // namespace googlenet::cpu

@@ -1,0 +1,149 @@
+// AMX products of a convolution: 2 tiles of pixels by 2 blocks of outputs are summed up at a time, in tiles 0 to 3. While
+// the next four are being multiplied, the last four are scaled, get bias and ReLU, are rounded to bf16 or u8 and written.
+#include "cpu/simd/amx-kernels.h"
+#include "cpu/simd/amx.h"
+
+#if GOOGLENET_AMX
+namespace googlenet::cpu::GOOGLENET_SIMD {
+namespace {
+
+template <bool bytes>
+struct Output {
+  typedef uint16_t Element;
+};
+template <>
+struct Output<true> {
+  typedef uint8_t Element;
+};
+
+/** Whether inputs and outputs are bytes; else they are bf16. */
+template <bool in, bool out>
+struct Kind {
+  static constexpr bool bytes_in = in, bytes_out = out, scaled = in || out;
+};
+
+/** Finished sums on their way to dst, from row `next` on: one position a row. */
+template <class Kind>
+struct Results {
+  typedef typename Output<Kind::bytes_out>::Element Element;
+  alignas(64) float sums[2][2 * kTileRows][B];  // [block][row]; s32 where bytes come in
+  alignas(64) int32_t to[2 * kTileRows];
+  int next = 0, rows = 0, blocks = 0;
+  Vec scale[2], bias[2], least;
+  Element* dst;
+  int64_t plane;
+};
+
+template <class Kind>
+GOOGLENET_INLINE void write_block(const Results<Kind>& r, int row, int block, typename Results<Kind>::Element* dst) {
+  Vec value = load(r.sums[block][row]);
+  if constexpr (Kind::bytes_in) value = _mm512_cvtepi32_ps(_mm512_castps_si512(value));
+  value = Kind::scaled ? fma(value, r.scale[block], r.bias[block]) : add(value, r.bias[block]);
+  value = _mm512_max_ps(r.least, value);  // a NaN stays one
+  if constexpr (Kind::bytes_out)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(value)));
+  else
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
+}
+
+template <class Kind>
+GOOGLENET_INLINE void write(Results<Kind>& r, int count) {
+  const int last = smaller(r.next + count, r.rows);
+  for (int row = r.next; row < last; row++) {
+    if (r.to[row] < 0) continue;
+    auto* dst = r.dst + r.to[row];
+    write_block(r, row, 0, dst);
+    if (r.blocks == 2) write_block(r, row, 1, dst + r.plane);
+  }
+  r.next = last;
+}
+
+/** What tile c held becomes results, then it is 0. */
+template <int c, class Kind>
+GOOGLENET_INLINE void take(Results<Kind>& r, int rows) {
+  store_tile<c>(r.sums[c % 2][c / 2 * rows], kTileRowBytes);
+  clear_tile<c>();
+}
+
+template <class Kind, int c, int a, int b>
+GOOGLENET_INLINE void multiply_kind() {
+  if constexpr (Kind::bytes_in)
+    multiply_byte_tiles<c, a, b>();
+  else
+    multiply_tiles<c, a, b>();
+}
+
+/** Multiplies all steps: tile c is position tile c / 2, block c % 2. In the first step the sums of the multiplication
+ *  before, `results`, are taken out tile by tile (all at once would leave the multiplier waiting); later steps write
+ *  them. */
+template <int tiles, int blocks, class Kind>
+void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, const char* weights,
+              Results<Kind>& results) {
+  const char *first = packed + tile[0].from, *second = packed + tile[tiles - 1].from;
+  const int64_t row_bytes = p.row_bytes;
+  const int rate = p.steps > 1 ? (results.rows + p.steps - 2) / (p.steps - 1) : results.rows;
+  for (int s = 0; s < p.steps; s++, weights += blocks * kTileBytes) {
+    load_tile<4>(first + p.offsets[s], row_bytes);
+    load_tile<6>(weights, kTileRowBytes);
+    if (s == 0) take<0>(results, p.rows);
+    multiply_kind<Kind, 0, 4, 6>();
+    if constexpr (tiles == 2) load_tile<5>(second + p.offsets[s], row_bytes);
+    if (s == 0) take<2>(results, p.rows);
+    if constexpr (tiles == 2) multiply_kind<Kind, 2, 5, 6>();
+    if constexpr (blocks == 2) load_tile<7>(weights + kTileBytes, kTileRowBytes);
+    if (s == 0) take<1>(results, p.rows);
+    if constexpr (blocks == 2) multiply_kind<Kind, 1, 4, 7>();
+    if (s == 0) take<3>(results, p.rows);
+    if constexpr (tiles == 2 && blocks == 2) multiply_kind<Kind, 3, 5, 7>();
+    if (s > 0 || p.steps == 1) write(results, rate);
+  }
+}
+
+template <class Kind>
+void product(const AmxProduct& p, const AmxTile* tiles, int count, const void* packed, const void* weights,
+             const float* scale, const float* bias, void* dst, int first, int last) {
+  TileConfig config;
+  for (int c = 0; c < 6; c++) set_tile(config, c, p.rows);
+  for (int b = 6; b < 8; b++) set_tile(config, b, kTileRows);
+  configure_tiles(config);
+  Results<Kind> results;
+  results.least = p.relu || Kind::bytes_out ? zero() : all(-__builtin_inff());
+  results.plane = p.plane;
+  const char* input = static_cast<const char*>(packed);
+  for (int pair = first; pair < last; pair++) {
+    const char* factors = static_cast<const char*>(weights) + int64_t(pair) * p.steps * 2 * kTileBytes;
+    const int block = 2 * pair, blocks = smaller(2, p.blocks - block);
+    for (int t = 0; t < count; t += 2) {
+      const int together = smaller(2, count - t);
+      if (together == 1)
+        (blocks == 2 ? multiply<1, 2, Kind> : multiply<1, 1, Kind>)(p, tiles + t, input, factors, results);
+      else
+        (blocks == 2 ? multiply<2, 2, Kind> : multiply<2, 1, Kind>)(p, tiles + t, input, factors, results);
+      for (int i = 0; i < together; i++)
+        for (int row = 0; row < p.rows; row++) results.to[i * p.rows + row] = p.to[tiles[t + i].to + row];
+      results.next = 0, results.rows = together * p.rows, results.blocks = blocks;
+      results.dst = static_cast<typename Results<Kind>::Element*>(dst) + block * p.plane;
+      for (int i = 0; i < blocks; i++) {
+        results.bias[i] = bias ? load(bias + (block + i) * B) : zero();
+        if constexpr (Kind::scaled) results.scale[i] = load(scale + (block + i) * B);
+      }
+    }
+  }
+  take<0>(results, p.rows), take<1>(results, p.rows), take<2>(results, p.rows), take<3>(results, p.rows);
+  write(results, results.rows);
+  release_tiles();
+}
+
+}  // namespace
+
+void amx_product(const AmxProduct& p, const AmxTile* tiles, int count, const void* packed, const void* weights,
+                 const float* scale, const float* bias, void* dst, int first, int last) {
+  decltype(&product<Kind<false, false>>) run = product<Kind<false, false>>;
+  if (p.bytes_in && p.bytes_out) run = product<Kind<true, true>>;
+  if (p.bytes_in && !p.bytes_out) run = product<Kind<true, false>>;
+  if (!p.bytes_in && p.bytes_out) run = product<Kind<false, true>>;
+  run(p, tiles, count, packed, weights, scale, bias, dst, first, last);
+}
+
+}  // namespace googlenet::cpu::GOOGLENET_SIMD
+#endif
