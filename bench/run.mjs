@@ -28,6 +28,7 @@ async function probe(precision) {
   const layers = [{ op: 'input', name: 'data', channels: 1, height: 1, width: 1 }]
   try {
     const session = new (native().Session)({ layers, threads, precision })
+    await session.initialize(1) // opens the device, which is what refuses
     await session.dispose()
     return session
   } catch (error) {
@@ -58,9 +59,8 @@ for (const precision of new Set(options.runs.map((run) => run.precision))) {
 }
 const left = new Set(report.leftOut.map(({ precision }) => precision))
 const runs = options.runs.filter(({ precision }) => !left.has(precision))
-const field = runs.some(({ precision }) => precision === 'int8')
-  ? quantise(options.field, threads, progress)
-  : options.field
+const fields = { f32: options.field, bf16: options.field }
+if (runs.some(({ precision }) => precision === 'int8')) fields.int8 = quantise(options.field, threads, progress)
 
 /** The rows of one kind of work in one precision. */
 async function rowsOf({ work, precision, batches }) {
@@ -72,7 +72,7 @@ async function rowsOf({ work, precision, batches }) {
 
 for (const run of runs) {
   const { work, precision, seconds } = run
-  const entries = start(field, work, work === 'decoding' ? 1 : threads, precision)
+  const entries = start(fields[precision], work, work === 'decoding' ? 1 : threads, precision)
   if (options.accuracy) {
     const row = await accuracy(entries, precision, known.labels, progress)
     progress('')

@@ -30,11 +30,11 @@ export function inputs(batch, precision) {
   return images(precision === 'int8' ? 'centred.f32' : 'images.f32', batch)
 }
 
-/** Of the photos whose classes are known, B G R: (N,3,224,224), minus Caffe's mean. */
-function photos(first, count) {
+/** Of a prepared file of bytes, B G R: (N,3,224,224), minus Caffe's mean. */
+export function photos(name, first, count) {
   const size = 3 * 224 * 224
   const bytes = Buffer.alloc(count * size)
-  const file = openSync(prepared('accuracy.u8'))
+  const file = openSync(prepared(name))
   readSync(file, bytes, 0, bytes.length, first * size)
   closeSync(file)
   const mean = [104, 117, 123]
@@ -67,7 +67,7 @@ async function answer(contender, request) {
       return { output: output && encoded(output) }
     }
     case 'predict':
-      return { output: encoded(await contender.predict(photos(request.first, request.count))) }
+      return { output: encoded(await contender.predict(photos('accuracy.u8', request.first, request.count))) }
     case 'slice':
       return contender.slice ? contender.slice(request.seconds) : slice(contender, request.seconds)
     case 'losses':

@@ -110,8 +110,8 @@ def _slice(contender, seconds: float) -> list[float]:
 def _answer(contender, request: dict) -> dict:
     kind = request['do']
     if kind == 'prepare':
-        photos = {'photos': request['photos']} if 'photos' in request else {}
-        output = contender.prepare(request['work'], request['batch'], request['precision'], **photos)
+        folder = {'photos': request['photos']} if 'photos' in request else {}
+        output = contender.prepare(request['work'], request['batch'], request['precision'], **folder)
         return {'output': None if output is None else base64.b64encode(np.asarray(output, '<f4').tobytes()).decode()}
     if kind == 'predict':
         output = contender.predict(photos('accuracy.u8', request['first'], request['count']))

@@ -31,7 +31,7 @@ def load(precision):
     if precision != 'int8':
         return Network(training=False, dropout=False, memory_format=FORMAT).eval()
     assert COMPILE, 'int8 is fast only when it is compiled'
-    import torchao.quantization.pt2e.lowering  # noqa: F401  (the operators of the file)
+    import torchao.quantization.pt2e.quantizer.x86_inductor_quantizer  # noqa: F401  (inductor's int8 convolutions)
 
     return torch.export.load(prepared('int8-torch/model.pt2')).module()
 

@@ -1,26 +1,16 @@
 /**
  * Photos for int8 and for `--accuracy`, as every contender reads them: bytes (N,3,224,224), B G R, centre crops.
- * `calibration.u8`: 300 of the flowers, from which int8 takes its scales (`calibration.json`: their files, 227x227).
- * `accuracy.u8`: the 500 photos of
- * ImageNet, one a class, none of which anybody calibrates on. Made once from the reference data; without it there are
- * neither int8 rows nor accuracies.
+ * `calibration.u8`: 300 of the flowers, from which int8 takes its scales. `accuracy.u8`: the 500 photos of ImageNet,
+ * one a class, none of which anybody calibrates on. Made once from the reference data; without it there are neither
+ * int8 rows nor accuracies.
  */
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { native } from '../../dist/native.js'
 import { dataFile, preparedFolder } from './paths.mjs'
 
 const SIZE = 224
-const CALIBRATION = 300
+export const CALIBRATION = 300
 
 /** @returns {Promise<{ labels: number[] } | undefined>} the classes of the photos of `accuracy.u8` */
 export async function prepareCalibration() {
@@ -37,7 +27,6 @@ export async function prepareCalibration() {
     )
   const every = Math.floor(files.length / CALIBRATION)
   const chosen = Array.from({ length: CALIBRATION }, (_, i) => files[i * every])
-  writeFileSync(join(preparedFolder, 'calibration.json'), JSON.stringify(chosen))
   await write('calibration.u8', chosen)
   const rows = readFileSync(reference, 'utf8').trim().split('\n')
   const known = rows.map((row) => row.split('\t')).map(([file, label]) => ({ file, label: Number(label) }))

@@ -28,7 +28,8 @@ function difference(output, expected) {
   for (let i = 0; i < output.length; i++) {
     const image = Math.floor(i / CLASSES) % known
     const distance = Math.abs(output[i] - expected[image * CLASSES + (i % CLASSES)])
-    if (!(distance <= largest)) largest = distance // NaN stays
+    if (Number.isNaN(distance)) return distance
+    if (distance > largest) largest = distance
   }
   return largest
 }
