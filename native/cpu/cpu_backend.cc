@@ -5,6 +5,7 @@
 #include "backend/guard.h"
 #include "core/pages.h"
 #include "cpu/onednn.h"
+#include "cpu/tuning.h"
 #include "cpu/winograd_weights.h"
 
 namespace googlenet::cpu {
@@ -48,10 +49,12 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->isa = effective_isa();
     made->block = block_of(made->isa);
     made->exact = options->exact;
+    made->tune = options->tune;
     made->type = options->precision == GN_PRECISION_BF16 ? GN_BF16 : GN_F32;
     made->onednn = std::make_shared<Onednn>(*made);
     made->description = std::string("cpu, ") + isa_name(made->isa) + (made->type == GN_BF16 ? " with bf16, " : ", ") +
                         std::to_string(made->pool->threads()) + " threads, " + libraries();
+    made->identity = tuning_identity(*made, libraries());
     *device = made.release();
   });
 }

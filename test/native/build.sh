@@ -40,7 +40,7 @@ for set in $sets $bf16; do kernels "$set"; done
 simd=$objects objects=
 if [ -n "$wide" ]; then for set in portable avx2 wide $bf16; do kernels "$set"; done; fi
 simd_wide=$objects objects=
-for name in isa simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
+for name in isa cache simd pool lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
   winograd_weights; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done

@@ -5,7 +5,8 @@
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
-/** m[rows][vectors] = v[rows][depth] u[depth][vectors], all of it in registers; rows of v are `depth` floats apart. */
+/** m[rows][vectors] = v[rows][depth] u[depth][vectors], all of it in registers; rows of v are `depth` floats apart.
+ *  Meanwhile lines of the second-level cache are fetched, from `ahead` on, `step` floats apart. */
 template <int rows, int vectors>
 void product(const float* v, const float* u, float* m, int depth, const float* ahead, int64_t step) {
   Vec sum[rows][vectors];
@@ -41,7 +42,8 @@ GOOGLENET_INLINE Product product_of(int wanted) {
     return wanted == rows ? product<rows, vectors> : product_of<vectors, rows - 1>(wanted);
 }
 
-/** Panels of equal height, at most kProductRows. */
+/** Panels of equal height, at most kProductRows. The first two fetch the `following` weights (a single one every second
+ *  line, whose neighbour comes along): streaming them costs as much as multiplying, and so is done at the same time. */
 template <int vectors>
 void products(const float* v, const float* u, float* m, int rows, int depth, const float* following) {
   const int panels = (rows + kProductRows - 1) / kProductRows;
@@ -49,7 +51,7 @@ void products(const float* v, const float* u, float* m, int rows, int depth, con
   for (int i = 0, row = 0; i < panels; i++) {
     const int next = rows * (i + 1) / panels;
     product_of<vectors>(next - row)(v + int64_t(row) * depth, u, m + int64_t(row) * vectors * B, depth,
-                                   i < 2 ? following + i * depth * step : u, i < 2 ? step : 0);
+                                    i < 2 ? following + i * depth * step : u, i < 2 ? step : 0);
     row = next;
   }
 }
@@ -127,9 +129,11 @@ void winograd_output(const WinogradShape& s, const WinogradBlock& block, const f
     const float* weights = u + int64_t(channel) * points * s.inputs;
     for (int p = 0; p < points; p++, weights += int64_t(s.inputs) * vectors * B) {
       if (vectors == kChunkVectors)
-        products<kChunkVectors>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs, weights + int64_t(s.inputs) * vectors * B);
+        products<kChunkVectors>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs,
+                                weights + int64_t(s.inputs) * vectors * B);
       else
-        products<1>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs, weights + int64_t(s.inputs) * vectors * B);
+        products<1>(v + p * s.v_point, weights, m + p * s.m_point, block.rows[p], s.inputs,
+                    weights + int64_t(s.inputs) * vectors * B);
     }
     write_chunk(s, block, m, channel, vectors, bias, dst);
   }
