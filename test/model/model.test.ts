@@ -160,7 +160,10 @@ describe('predict and features', () => {
     expect(guesses.map(({ label }) => label).sort()).toEqual(['a', 'b', 'c'])
     expect(guesses.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 5)
     expect(guesses[0]!.probability).toBeGreaterThanOrEqual(guesses[1]!.probability)
-    expect(await model.predict([path, encoded, picture], { top: 1 })).toEqual(Array(3).fill(guesses.slice(0, 1)))
+    const each = await model.predict([path, encoded, picture], { top: 1 })
+    expect(each).toEqual(Array(3).fill(each[0]))
+    // One image and three may be computed by different kernels.
+    expect(each[0]).toEqual([{ ...guesses[0], probability: expect.closeTo(guesses[0]!.probability, 5) }])
   })
 
   it('does not depend on how many images are classified at once', async () => {
