@@ -86,7 +86,7 @@ export interface SessionOptions {
   capture?: boolean
   /** CUDA: streams that steps run on side by side, 1 to 8; default 1. */
   streams?: number
-  /** CUDA: time the engines of every convolution once, remembered in the cache folder; default false. */
+  /** Time the ways to compute every convolution once, remembered in the cache folder; default false. */
   tune?: boolean
   /** Keep all values (every blob can be read by run() while training); default false. */
   keepAll?: boolean

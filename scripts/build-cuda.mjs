@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 /** What a release serves: Turing to Blackwell; the newest as PTX too, for what comes after. */
 const ALL = ['75', '80', '86', '89', '90', '100', '120']
-/** The engine's thread pool, which copies and compiles here too. */
-const SHARED = ['threads', 'cores'].map((name) => join('native', 'core', `${name}.cc`))
+/** The engine's thread pool, which copies and compiles here too, and the file of what tuning has found. */
+const SHARED = ['core/threads.cc', 'core/cores.cc', 'backend/tuning_cache.cc'].map((name) => join('native', name))
 const WHEELS = [
   ...['nvcc', 'crt', 'runtime', 'cccl', 'nvrtc'].map((name) => `nvidia-cuda-${name}==13.0.*`),
   'nvidia-nvvm==13.0.*',

@@ -43,7 +43,7 @@ export function addComputeOptions(command: Command): Command {
   return command
     .option('--exact', 'direct convolutions only: slower, with the smallest rounding errors')
     .option('--streams <n>', 'CUDA: run what can run side by side on so many streams, 1 to 8 (default: 1)', whole(1))
-    .option('--tune', 'CUDA: time the engines of every convolution once; remembered in the cache folder')
+    .option('--tune', 'time the ways to compute every convolution once; remembered in the cache folder')
     .addOption(
       choice(
         '--precision <name>',

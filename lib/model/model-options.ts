@@ -42,10 +42,11 @@ export interface CreateOptions extends NetworkOptions {
    */
   streams?: number
   /**
-   * CUDA: time the engines that cuDNN has for every convolution, check each against a direct convolution, and take the
-   * fastest. Takes minutes at the first step of a batch size; the choice is remembered in the cache folder
-   * (docs/environment.md), so that later runs start at once and repeat the same bits. Default false: cuDNN's first
-   * that is exact. Changes nothing on the processor.
+   * Time the ways to compute every convolution, and take the fastest. CUDA: the engines that cuDNN has, each checked
+   * against a direct convolution, which takes minutes at the first step of a batch size; the processor: direct against
+   * Winograd's where there is a choice (3x3 and 5x5, f32, not `exact`), which takes seconds. The choice is remembered in
+   * the cache folder (docs/environment.md), so that later runs start at once and repeat the same bits. Default false:
+   * cuDNN's first engine that is exact; on the processor a table by the number of pixels.
    */
   tune?: boolean
   /**

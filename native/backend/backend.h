@@ -238,7 +238,7 @@ typedef struct gn_device_options {
   int32_t alone;    // CPU: threads of its own, so that it runs beside other devices instead of taking turns with them
   int32_t exact;    // CPU: 1 = direct convolutions only, the smallest rounding errors
   int32_t index;    // GPUs, from 0
-  int32_t tune;     // GPUs: 1 = time the engines of every convolution once and take the fastest
+  int32_t tune;     // 1 = time the ways to compute every convolution once and take the fastest
   gn_precision precision;
   int32_t lanes;  // GPUs: on how many to run steps, 0 = 1
 } gn_device_options;

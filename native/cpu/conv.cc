@@ -7,6 +7,7 @@
 #include "core/status.h"
 #include "cpu/amx.h"
 #include "cpu/onednn.h"
+#include "cpu/tuning.h"
 #include "cpu/winograd.h"
 
 namespace googlenet::cpu {
@@ -264,16 +265,23 @@ class ConvBackwardWeights : public Conv {
   memory src_, diff_dst_, weights_, plain_, bias_;
 };
 
-}  // namespace
-
-Kernel make_conv(gn_device& device, const gn_step& step) {
-  if (Kernel winograd = make_winograd(device, step)) return winograd;
-  if (Kernel amx = make_amx(device, step)) return amx;
+Kernel make_direct(gn_device& device, const gn_step& step) {
   switch (step.direction) {
     case GN_FORWARD: return std::make_unique<ConvForward>(device, step);
     case GN_BACKWARD_DATA: return std::make_unique<ConvBackwardData>(device, step);
     default: return std::make_unique<ConvBackwardWeights>(device, step);
   }
+}
+
+}  // namespace
+
+Kernel make_conv(gn_device& device, const gn_step& step) {
+  if (device.tune && winograd_may(device, step))
+    if (Kernel kernel = tuned(device, step, {{"direct", make_direct}, {"winograd", make_winograd_anyway}}))
+      return kernel;
+  if (Kernel winograd = make_winograd(device, step)) return winograd;
+  if (Kernel amx = make_amx(device, step)) return amx;
+  return make_direct(device, step);
 }
 
 }  // namespace googlenet::cpu

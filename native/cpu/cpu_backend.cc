@@ -7,6 +7,7 @@
 #include "cpu/amx.h"
 #include "cpu/amx_weights.h"
 #include "cpu/onednn.h"
+#include "cpu/tuning.h"
 #include "cpu/winograd_weights.h"
 
 namespace googlenet::cpu {
@@ -59,12 +60,14 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->isa = effective_isa();
     made->block = block_of(made->isa);
     made->exact = options->exact;
+    made->tune = options->tune;
     made->int8 = options->precision == GN_PRECISION_INT8;
     made->amx = amx_available();
     made->type = options->precision == GN_PRECISION_F32 ? GN_F32 : GN_BF16;
     made->onednn = std::make_shared<Onednn>(*made);
     made->description = std::string("cpu, ") + isa_name(made->isa) + (made->type == GN_BF16 ? " with bf16, " : ", ") +
                         std::to_string(made->pool->threads()) + " threads, " + libraries();
+    made->identity = tuning_identity(*made, libraries());
     *device = made.release();
   });
 }

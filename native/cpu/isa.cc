@@ -2,9 +2,13 @@
 // block size is always one its kernels are jitted for.
 #include "cpu/isa.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <cctype>
 #include <cstdlib>
-#include <string>
+#include <cstring>
 
 #include "core/status.h"
 
@@ -60,6 +64,25 @@ bool has_bf16() {
          onednn != "AVX512_CORE_VNNI";
 #else
   return false;
+#endif
+}
+
+std::string processor_name() {
+#if defined(__x86_64__)
+  unsigned words[13] = {};  // three leaves of 16 characters, and a zero
+  for (unsigned leaf = 0; leaf < 3; leaf++) {
+    unsigned* part = words + 4 * leaf;
+    if (!__get_cpuid(0x80000002 + leaf, part, part + 1, part + 2, part + 3)) return "x86-64";
+  }
+  char text[sizeof words];
+  std::memcpy(text, words, sizeof words);
+  const std::string name = text;
+  const size_t first = name.find_first_not_of(' ');
+  return first == std::string::npos ? "x86-64" : name.substr(first, name.find_last_not_of(' ') - first + 1);
+#elif defined(__aarch64__)
+  return "arm64";
+#else
+  return "unknown";
 #endif
 }
 

@@ -1,6 +1,7 @@
 // Which instruction set the kernels use: the best the processor has, lowered by ONEDNN_MAX_CPU_ISA (as oneDNN
 // itself is) and by GOOGLENET_MAX_ISA=avx512|avx2|portable, so that every path can be tested on one machine.
 #pragma once
+#include <string>
 
 namespace googlenet {
 
@@ -8,6 +9,8 @@ enum class Isa { portable, avx2, avx512 };
 
 Isa effective_isa();
 const char* isa_name(Isa isa);
+/** "AMD EPYC 7763 64-Core Processor"; of other architectures their name alone. */
+std::string processor_name();
 /** AVX-512 with instructions for bf16, and neither switch below it. */
 bool has_bf16();
 /** Channels per block: 16 with AVX-512, else 8 (oneDNN falls to reference code on 16-channel blocks there). */

@@ -22,9 +22,11 @@ struct gn_device {
   googlenet::Isa isa;
   int block;              // 16 with AVX-512, else 8
   bool exact = false;     // direct convolutions only
+  bool tune = false;      // time what can be computed in several ways (tuning.h)
   gn_type type = GN_F32;  // of activations
   bool int8 = false;      // inference, some activations are GN_U8
   bool amx = false;       // convolutions by AMX: cpu/amx.h
+  std::string identity;   // with tune: what its times hold for
   std::string description;
 };
 

@@ -9,8 +9,11 @@ namespace googlenet::cpu {
 /** A kernel for the step, or null where Winograd cannot compute it or direct convolution measured faster. */
 Kernel make_winograd(gn_device& device, const gn_step& step);
 
-/** The kernels themselves, whatever is faster; the step must be one that winograd_can() compute. */
-bool winograd_can(const gn_step& step);
+/** Whether there is a choice: Winograd can compute the step, and the device may. */
+bool winograd_may(const gn_device& device, const gn_step& step);
+
+/** The kernels themselves, whatever is faster. */
+Kernel make_winograd_anyway(gn_device& device, const gn_step& step);
 Kernel make_winograd_data(gn_device& device, const gn_step& step);  // forward, and backward data
 Kernel make_winograd_gradient(gn_device& device, const gn_step& step);
 

@@ -6,6 +6,7 @@
 
 #include "backend/scratch.h"
 #include "core/status.h"
+#include "cpu/cache.h"
 #include "cpu/simd.h"
 #include "cpu/slots.h"
 #include "cpu/view.h"
@@ -16,8 +17,15 @@
 namespace googlenet::cpu {
 namespace {
 
-constexpr int64_t kBlockBytes = 400 << 10;  // of V: with M within the second-level cache
+constexpr int64_t kLeastBlock = 400 << 10;  // bytes of V
 constexpr int kFewTiles = 24;               // a thread
+
+/** Bytes of V: with M and the next weights within the second-level cache; where threads share it, as few blocks as may be,
+ *  since each reads all weights. */
+int64_t block_bytes(bool shared) {
+  const int64_t cache = second_level_cache();
+  return std::max(kLeastBlock, shared ? cache / 2 : cache * 3 / 10);
+}
 
 class WinogradData : public gn_kernel {
  public:
@@ -74,7 +82,7 @@ class WinogradData : public gn_kernel {
   /** As many tiles a block as the budget allows, and blocks a multiple of the threads. */
   int64_t block_count() const {
     const int64_t total = WinogradTiles::count(dst_.n, dst_.h, dst_.w);
-    const int64_t tiles = std::max<int64_t>(12, kBlockBytes / (int64_t(sizeof(float)) * points_ * src_.span));
+    const int64_t tiles = std::max<int64_t>(12, block_bytes(few_) / (int64_t(sizeof(float)) * points_ * src_.span));
     const int64_t blocks = (total + tiles - 1) / tiles, threads = pool_.threads();
     return few_ ? blocks : (blocks + threads - 1) / threads * threads;
   }

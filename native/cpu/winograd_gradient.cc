@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "backend/scratch.h"
+#include "cpu/cache.h"
 #include "cpu/simd.h"
 #include "cpu/slots.h"
 #include "cpu/view.h"
@@ -13,7 +14,12 @@
 namespace googlenet::cpu {
 namespace {
 
-constexpr int kBlockTiles = 96;
+/** Tiles of a block, 96 a MiB of the second-level cache: more are more to stream, fewer read and write dU more often. */
+int64_t block_tiles() { return 96 * std::max<int64_t>(1, second_level_cache() >> 20); }
+
+int64_t block_count(const gn_tensor& diff_dst) {
+  return (WinogradTiles::count(diff_dst.n, diff_dst.h, diff_dst.w) + block_tiles() - 1) / block_tiles();
+}
 
 class WinogradGradient : public gn_kernel {
  public:
@@ -26,8 +32,7 @@ class WinogradGradient : public gn_kernel {
         diff_dst_(step.diff_dst, device.block),
         taps_(step.attributes.kernel_h),
         points_(winograd_point_count(taps_)),
-        tiles_(taps_, src_.n, diff_dst_.h, diff_dst_.w,
-               (WinogradTiles::count(src_.n, diff_dst_.h, diff_dst_.w) + kBlockTiles - 1) / kBlockTiles) {
+        tiles_(taps_, src_.n, diff_dst_.h, diff_dst_.w, block_count(step.diff_dst)) {
     implementation = std::string("winograd:") + isa_name(device.isa);
     shape_ = {};
     shape_.taps = taps_;

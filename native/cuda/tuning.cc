@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "backend/tuning_cache.h"
 #include "cuda/conv_reference.h"
 #include "cuda/fold.h"
-#include "cuda/tuning_cache.h"
 
 namespace googlenet::cuda {
 namespace {
@@ -111,28 +111,19 @@ Found try_all(gn_device& device, const gn_step& step, const TuningCandidates& ca
 }
 
 std::string key_of(const gn_device& device, const gn_step& step) {
-  const gn_attributes& a = step.attributes;
-  const bool data = step.direction == GN_BACKWARD_DATA;
-  const gn_tensor& src = data ? step.diff_src : step.src;
-  const gn_tensor& dst = step.direction == GN_FORWARD ? step.dst : step.diff_dst;
-  static constexpr const char* kDirections[] = {"forward", "data", "weights"};
-  static constexpr const char* kPrecisions[] = {"", " tf32", " bf16"};
-  char text[256];
-  std::snprintf(text, sizeof text, "%s%s, %s %dx%dx%dx%d/%d to %dx%dx%d/%d, %dx%d stride %d %d pad %d %d by %d %d%s%s",
-                kDirections[step.direction], kPrecisions[device.precision], step.op == GN_LINEAR ? "linear" : "conv",
-                src.n, src.h, src.w, src.span, src.channels, dst.h, dst.w, dst.span, dst.channels, a.kernel_h,
-                a.kernel_w, a.stride_h, a.stride_w, a.pad_h, a.pad_w, a.dilation_h, a.dilation_w,
-                step.bias.offset >= 0 ? ", bias" : "", a.relu ? ", relu" : "");
-  return device.identity + ": " + text;
+  static constexpr const char* kPrecisions[] = {"", "tf32", "bf16"};
+  return tuning_key(device.identity, kPrecisions[device.precision], step);
 }
 
-/** The remembered text: the name, then ", " and what there is to tell. */
-std::string name_in(const std::string& value) { return value.substr(0, value.find(',')); }
+TuningCache& cache_of_gpus() {
+  static auto* cache = new TuningCache("cuda-tuning.json");
+  return *cache;
+}
 
 }  // namespace
 
 std::optional<std::string> remembered(const gn_device& device, const gn_step& step) {
-  TuningCache& cache = TuningCache::instance();
+  TuningCache& cache = cache_of_gpus();
   const std::lock_guard lock(cache.mutex());
   const std::optional<std::string> value = cache.find(key_of(device, step));
   return value ? std::optional(name_in(*value)) : std::nullopt;
@@ -141,7 +132,7 @@ std::optional<std::string> remembered(const gn_device& device, const gn_step& st
 Kernel tuned(gn_device& device, const gn_step& step, const TuningCandidates& candidates) {
   if (step.attributes.groups > 1) return nullptr;
   const std::string key = key_of(device, step);
-  TuningCache& cache = TuningCache::instance();
+  TuningCache& cache = cache_of_gpus();
   const std::lock_guard lock(cache.mutex());
   std::optional<std::string> value = cache.find(key);
   Kernel kernel = value ? candidates.named(step, name_in(*value)) : nullptr;

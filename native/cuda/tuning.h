@@ -1,5 +1,5 @@
 // Which of several candidates for a convolution is taken: each is timed once on the device, and held once against a
-// direct convolution (conv_reference.h); the fastest that is right is remembered in a file (tuning_cache.h) and taken by
+// direct convolution (conv_reference.h); the fastest that is right is remembered in a file (backend/tuning_cache.h) and taken by
 // every later run without trying again, so that a run repeated has the same bits.
 #pragma once
 #include <optional>

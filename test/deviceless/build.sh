@@ -11,8 +11,8 @@ mkdir -p "$out/build/Release" "$out/driver"
 flags="-std=c++20 -O1 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -Inative -Itest/simulator"
 flags="$flags -isystem $toolkit/include -isystem $cudnn/include"
 objects=
-for file in native/cuda/*.cc native/cuda/*.cu native/core/threads.cc native/core/cores.cc test/simulator/runtime.cc \
-  test/simulator/streams.cc test/simulator/capture.cc test/deviceless/target.cc; do
+for file in native/cuda/*.cc native/cuda/*.cu native/core/threads.cc native/core/cores.cc native/backend/tuning_cache.cc \
+  test/simulator/runtime.cc test/simulator/streams.cc test/simulator/capture.cc test/deviceless/target.cc; do
   if [ "$file" = native/cuda/target.cc ]; then continue; fi
   object=$out/$(basename "$file").o
   objects="$objects $object"

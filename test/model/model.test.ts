@@ -160,7 +160,11 @@ describe('predict and features', () => {
     expect(guesses.map(({ label }) => label).sort()).toEqual(['a', 'b', 'c'])
     expect(guesses.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 5)
     expect(guesses[0]!.probability).toBeGreaterThanOrEqual(guesses[1]!.probability)
-    expect(await model.predict([path, encoded, picture], { top: 1 })).toEqual(Array(3).fill(guesses.slice(0, 1)))
+    // One image and two at once may be computed by different kernels.
+    const probability = expect.closeTo(guesses[0]!.probability, 5)
+    expect(await model.predict([path, encoded, picture], { top: 1 })).toEqual(
+      Array(3).fill([{ ...guesses[0], probability }]),
+    )
   })
 
   it('does not depend on how many images are classified at once', async () => {

@@ -45,8 +45,8 @@ for set in $sets $bf16; do kernels "$set"; done
 simd=$objects objects=
 if [ -n "$wide" ]; then for set in portable avx2 wide $bf16; do kernels "$set"; done; fi
 simd_wide=$objects objects=
-for name in isa simd pool pool_bytes pool_windows lrn dropout softmax gradient optim transfer winograd_data winograd_gradient winograd_tiles \
-  winograd_weights amx $amx; do
+for name in isa cache simd pool pool_bytes pool_windows lrn dropout softmax gradient optim transfer winograd_data \
+  winograd_gradient winograd_tiles winograd_weights amx $amx; do
   compile "native/cpu/$name.cc" "$out/cpu-$name.o" ""
 done
 for name in threads cores pages; do compile "native/core/$name.cc" "$out/$name.o" ""; done

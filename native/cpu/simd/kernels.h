@@ -122,6 +122,8 @@ struct Kernels {
 
   /** Channels of a chunk of outputs: the width of winograd_output's products. The last chunk may be narrower. */
   int winograd_chunk;
+  /** Pixels of output in the batch below which direct convolution is faster, by direction (winograd.cc). */
+  const int* winograd_fewest_pixels;
   /** Transforms weights (outputs, inputs, taps, taps), or for `backward` (inputs, outputs, ...) rotated by 180 degrees, into
    *  U. Items [first, last) of chunk * inputs + input. */
   void (*winograd_weights)(int taps, int inputs, int outputs, bool backward, const float* weights, float* u,

@@ -11,6 +11,7 @@ const Kernels& GOOGLENET_JOIN(kernels_, GOOGLENET_SIMD)() {
       scale_add,
       square_sum,
       kChunkVectors * B,
+      kFewestPixels,
       winograd_weights,
       winograd_input,
       winograd_output,

@@ -6,6 +6,7 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 
 constexpr int B = 8;
 constexpr int kProductRows = 6, kChunkVectors = 2;  // of 16 registers 12 accumulate, 2 hold weights, 1 an input
+constexpr int kFewestPixels[] = {32, 32, 96};       // for Winograd: forward, backward data, backward weights
 typedef __m256 Vec;
 struct Mask {
   __m256 bits;

@@ -6,6 +6,7 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 
 constexpr int B = 8;
 constexpr int kProductRows = 3, kChunkVectors = 2;  // of 16 registers 12 accumulate (a Vec is two)
+constexpr int kFewestPixels[] = {32, 32, 96};       // for Winograd: forward, backward data, backward weights
 typedef float Four __attribute__((vector_size(16)));
 typedef int32_t FourInts __attribute__((vector_size(16)));
 struct Vec {

@@ -10,15 +10,22 @@ struct Strides {
   int64_t v, z, du;
 };
 
-/** du[rows][vectors] += v[depth][rows]' z[depth][vectors], all of it in registers. */
+/** du[rows][vectors] += v[depth][rows]' z[depth][vectors], all of it in registers. Meanwhile what comes after is fetched: the
+ *  next rows' columns of v, and their du, `ahead`. */
 template <int rows, int vectors>
-void product(const float* v, const float* z, float* du, const Strides& strides, int depth, bool begin) {
+void product(const float* v, const float* z, float* du, const Strides& strides, int depth, bool begin,
+             const float* ahead) {
   Vec sum[rows][vectors];
 #pragma GCC unroll 16
   for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; j++) sum[i][j] = begin ? zero() : load(du + i * strides.du + j * B);
   for (int k = 0; k < depth; k++, v += strides.v, z += strides.z) {
+    __builtin_prefetch(v + kProductRows + kProductRows / 2);
+    if (k < rows) {
+      __builtin_prefetch(ahead + k * strides.du, 1);
+      if (vectors == 2) __builtin_prefetch(ahead + k * strides.du + B, 1);
+    }
     Vec outputs[vectors];
 #pragma GCC unroll 4
     for (int j = 0; j < vectors; j++) outputs[j] = load(z + j * B);
@@ -35,7 +42,7 @@ void product(const float* v, const float* z, float* du, const Strides& strides, 
     for (int j = 0; j < vectors; j++) store(du + i * strides.du + j * B, sum[i][j]);
 }
 
-using Product = void (*)(const float*, const float*, float*, const Strides&, int, bool);
+using Product = void (*)(const float*, const float*, float*, const Strides&, int, bool, const float*);
 
 template <int vectors, int rows = kProductRows>
 GOOGLENET_INLINE Product product_of(int wanted) {
@@ -58,7 +65,8 @@ void winograd_gradient(const WinogradShape& s, const WinogradBlock& block, int p
     for (int i = 0, row = 0; i < panels; i++) {
       const int next = s.inputs * (i + 1) / panels;
       const Product run = whole ? product_of<kChunkVectors>(next - row) : product_of<1>(next - row);
-      run(v + row, z + channel, du + int64_t(row) * s.outputs + channel, strides, block.rows[point], begin);
+      run(v + row, z + channel, du + int64_t(row) * s.outputs + channel, strides, block.rows[point], begin,
+          du + (i + 1 < panels ? int64_t(next) * s.outputs + channel : channel + kChunkVectors * B));
       row = next;
     }
   }

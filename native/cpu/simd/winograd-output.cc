@@ -5,7 +5,8 @@
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
-/** m[rows][vectors] = v[rows][depth] u[depth][vectors], all of it in registers; rows of v are `depth` floats apart. */
+/** m[rows][vectors] = v[rows][depth] u[depth][vectors], all of it in registers; rows of v are `depth` floats apart.
+ *  Meanwhile lines of the second-level cache are fetched, from `ahead` on, `step` floats apart. */
 template <int rows, int vectors>
 void product(const float* v, const float* u, float* m, int depth, const float* ahead, int64_t step) {
   Vec sum[rows][vectors];
@@ -41,7 +42,8 @@ GOOGLENET_INLINE Product product_of(int wanted) {
     return wanted == rows ? product<rows, vectors> : product_of<vectors, rows - 1>(wanted);
 }
 
-/** Panels of equal height, at most kProductRows. */
+/** Panels of equal height, at most kProductRows. The first two fetch the `following` weights (a single one every second
+ *  line, whose neighbour comes along): streaming them costs as much as multiplying, and so is done at the same time. */
 template <int vectors>
 void products(const float* v, const float* u, float* m, int rows, int depth, const float* following) {
   const int panels = (rows + kProductRows - 1) / kProductRows;

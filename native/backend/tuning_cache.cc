@@ -1,13 +1,14 @@
-#include "cuda/tuning_cache.h"
+#include "backend/tuning_cache.h"
 
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
-namespace googlenet::cuda {
+namespace googlenet {
 namespace {
 
 namespace fs = std::filesystem;
@@ -15,7 +16,7 @@ using Entries = std::map<std::string, std::string>;
 
 constexpr size_t kMost = 16 << 20;  // bytes of a file that is read
 
-fs::path file() {
+fs::path path_of(const std::string& file) {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
     return fs::path(value ? value : "");
@@ -23,20 +24,20 @@ fs::path file() {
   fs::path folder = variable("GOOGLENET_CACHE");
   if (folder.empty() && !variable("XDG_CACHE_HOME").empty()) folder = variable("XDG_CACHE_HOME") / "googlenet";
   if (folder.empty() && !variable("HOME").empty()) folder = variable("HOME") / ".cache" / "googlenet";
-  return folder.empty() ? folder : folder / "cuda-tuning.json";
+  return folder.empty() ? folder : folder / file;
 }
 
-Entries read() {
+Entries read(const fs::path& file) {
   std::error_code error;
-  const auto size = fs::file_size(file(), error);
+  const auto size = fs::file_size(file, error);
   if (error || size > kMost) return {};
-  std::ifstream stream(file(), std::ios::binary);
+  std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
   text << stream.rdbuf();
   return parse_entries(text.str());
 }
 
-// Keys and values are our own: printable ASCII without quotes and backslashes, but names of cards come from outside.
+// Keys and values are our own: printable ASCII without quotes and backslashes, but names of cards and processors come from outside.
 std::string quoted(const std::string& text) {
   std::string result = "\"";
   for (const char c : text) {
@@ -46,10 +47,10 @@ std::string quoted(const std::string& text) {
   return result + '"';
 }
 
-void write(const Entries& entries) {
+void write(const fs::path& file, const Entries& entries) {
   std::error_code error;
-  fs::create_directories(file().parent_path(), error);
-  const fs::path partial = file().string() + "." + std::to_string(getpid());
+  fs::create_directories(file.parent_path(), error);
+  const fs::path partial = file.string() + "." + std::to_string(getpid());
   bool whole;
   {
     std::ofstream stream(partial, std::ios::binary);
@@ -62,7 +63,7 @@ void write(const Entries& entries) {
     stream.close();
     whole = !stream.fail();
   }
-  if (whole) fs::rename(partial, file(), error);
+  if (whole) fs::rename(partial, file, error);
   if (!whole || error) fs::remove(partial, error);
 }
 
@@ -110,14 +111,23 @@ Entries parse_entries(const std::string& text) {
   return reader.sound && reader.next() == '\0' ? entries : Entries{};
 }
 
-// Never destroyed: it must outlive exit(), as models may.
-TuningCache& TuningCache::instance() {
-  static auto* cache = new TuningCache;
-  return *cache;
+std::string tuning_key(const std::string& identity, const std::string& precision, const gn_step& step) {
+  const gn_attributes& a = step.attributes;
+  const gn_tensor& src = step.direction == GN_BACKWARD_DATA ? step.diff_src : step.src;
+  const gn_tensor& dst = step.direction == GN_FORWARD ? step.dst : step.diff_dst;
+  static constexpr const char* kDirections[] = {"forward", "data", "weights"};
+  char text[256];
+  std::snprintf(text, sizeof text,
+                "%s%s%s, %s %dx%dx%dx%d/%d to %dx%dx%d/%d, %dx%d stride %d %d pad %d %d by %d %d%s%s",
+                kDirections[step.direction], precision.empty() ? "" : " ", precision.c_str(),
+                step.op == GN_LINEAR ? "linear" : "conv", src.n, src.h, src.w, src.span, src.channels, dst.h, dst.w,
+                dst.span, dst.channels, a.kernel_h, a.kernel_w, a.stride_h, a.stride_w, a.pad_h, a.pad_w, a.dilation_h,
+                a.dilation_w, step.bias.offset >= 0 ? ", bias" : "", a.relu ? ", relu" : "");
+  return identity + ": " + text;
 }
 
 std::optional<std::string> TuningCache::find(const std::string& key) {
-  if (!read_ && !file().empty()) entries_.merge(read());
+  if (const fs::path file = path_of(file_); !read_ && !file.empty()) entries_.merge(read(file));
   read_ = true;
   const auto found = entries_.find(key);
   return found == entries_.end() ? std::nullopt : std::optional(found->second);
@@ -125,9 +135,10 @@ std::optional<std::string> TuningCache::find(const std::string& key) {
 
 void TuningCache::remember(const std::string& key, const std::string& value) {
   entries_[key] = value;
-  if (file().empty()) return;
-  entries_.merge(read());  // what others have found meanwhile
-  write(entries_);
+  const fs::path file = path_of(file_);
+  if (file.empty()) return;
+  entries_.merge(read(file));  // what others have found meanwhile
+  write(file, entries_);
 }
 
-}  // namespace googlenet::cuda
+}  // namespace googlenet
