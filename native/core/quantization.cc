@@ -53,6 +53,7 @@ void quantize(const Graph& graph, const Calibrations& calibrations, Layout& layo
     buffer.scales.assign(buffer.channels, 1);
     buffer.means.assign(buffer.channels, 0);
   }
+  std::vector<char> unknown(can.size());  // by buffer: not all means are known
   for (size_t i = 0; i < graph.nodes.size(); i++) {
     const Node& node = graph.nodes[i];
     const Place& place = layout.places[i];
@@ -61,13 +62,16 @@ void quantize(const Graph& graph, const Calibrations& calibrations, Layout& layo
     if (calibrations[i]) {
       std::fill_n(buffer.scales.begin() + place.channel, place.span, calibrations[i]->range / 255);
       std::copy(calibrations[i]->means.begin(), calibrations[i]->means.end(), buffer.means.begin() + place.channel);
+      if (calibrations[i]->means.empty()) unknown[size_t(place.buffer)] = true;
     } else {  // a pool has its source's steps; a mean of maxima is not known
       const Place& from = layout.places[node.sources[0]];
       std::copy_n(layout.buffers[from.buffer].scales.begin() + from.channel, place.span,
                   buffer.scales.begin() + place.channel);
-      buffer.means.clear();
+      unknown[size_t(place.buffer)] = true;
     }
   }
+  for (size_t b = 0; b < can.size(); b++)
+    if (unknown[b]) layout.buffers[b].means.clear();
 }
 
 }  // namespace googlenet

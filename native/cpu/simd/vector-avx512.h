@@ -40,13 +40,9 @@ GOOGLENET_INLINE Vec add_where(const uint8_t* index, Index code, Vec sum, Vec va
   return _mm512_mask_add_ps(sum, m, sum, value);
 }
 
-/** 1 / sqrt(x). Of floats to about 1 ulp: 14 bits and one Newton step, a third of the time of vsqrtps and vdivps. Of what
- *  will be rounded to 8 bits those 14 are enough. */
+/** 1 / sqrt(x) to about 1 ulp: 14 bits and one Newton step, a third of the time of vsqrtps and vdivps. */
 GOOGLENET_INLINE Vec inverse_root(Vec x) {
   const Vec r = _mm512_rsqrt14_ps(x);
-#if GOOGLENET_WIDTH == 51216
-  return r;
-#endif
   const Vec e = _mm512_fnmadd_ps(mul(x, r), r, all(1.0f));  // 1 - x r^2
   return fma(mul(r, all(0.5f)), e, r);
 }
