@@ -117,7 +117,7 @@ void compare(const gn_backend& backend, gn_device* device, const Named& named, g
 
   const int64_t element = gn_bytes_of(type), count = int64_t(kCount) * kSize * kSize * kChannels;
   std::vector<char> values(size_t(count * element), char(0xff));
-  gn_tensor tensor{GN_ACTIVATIONS, type, 0, 0, kCount, 3, kSize, kSize, kSpan, kFirst, kChannels};
+  gn_tensor tensor{GN_ACTIVATIONS, type, 0, 0, kCount, 3, kSize, kSize, kSpan, kFirst, kChannels, nullptr, nullptr};
   void* arena = nullptr;
   check(backend.allocate(device, int64_t(values.size()), &arena));
   check(backend.upload(device, arena, values.data(), int64_t(values.size())));
