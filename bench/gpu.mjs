@@ -146,16 +146,17 @@ if (!options.json) {
   )
 }
 for (const work of works.filter((name) => name !== 'operations')) {
-  const entries = start(field, work, threads)
-  for (const precision of precisions)
+  for (const precision of precisions) {
+    const entries = start(field, work, threads, precision)
     for (const batch of batchesOf(work)) {
       const row = await measure(entries, { work, precision, batch }, settings)
       report.rows.push(row)
       if (!options.json) printRow(row, print)
-      // What a contender cannot do in one precision or batch it may do in another.
+      // What a contender cannot do in one batch it may do in another.
       for (const entry of entries) if (entry.child) entry.problem = undefined
     }
-  await stop(entries)
+    await stop(entries)
+  }
 }
 if (works.includes('operations')) {
   const card = simulated ? CARDS.H100 : cardOf(description)

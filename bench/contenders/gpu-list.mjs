@@ -2,7 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { pythonOf } from '../lib/install.mjs'
 
-const does = ['inference', 'training']
+const precisions = ['f32', 'tf32', 'bf16']
+const does = { inference: precisions, training: precisions }
 const torch = { script: 'torch_gpu_peer.py', does }
 export const gpuContenders = [
   { name: 'googlenet', ours: true, script: 'googlenet.mjs', does },
