@@ -45,6 +45,26 @@ describe.skipIf(nativeAbsent)(`narrow GoogLeNet${nativeSkipReason}`, () => {
     }
   })
 
+  // core/plan_pieces.cc: two images at a time, unless every blob is kept.
+  test.each(['best', 'avx2', 'portable'] as IsaName[])(
+    'a batch taken piece by piece gives the same bits, %s',
+    async (isa) => {
+      const rows = googlenet({ ...small, classes: 5 })
+      const { parameters } = decidedProblem({ name: 'narrow GoogLeNet', rows, batch: 2 }, 1.5e-6).problem
+      const random = new Random(5)
+      const data = { shape: [5, 3, 64, 64], data: random.normals(5 * 3 * 64 * 64) }
+      const run = async (keepAll: boolean) => {
+        await using native = new NativeProcess(isa)
+        const request = { rows, parameters, inputs: { data }, training: false, outputs: [PROBABILITIES] }
+        return (await native.run({ ...request, options: { keepAll } })).outputs[PROBABILITIES]!
+      }
+      const pieces = await run(false)
+      expect(pieces.shape).toEqual([5, 5, 1, 1])
+      expect(new Set(pieces.data).size).toBeGreaterThan(20)
+      expect(pieces).toEqual(await run(true))
+    },
+  )
+
   // docs/decisions/0011-fused-passes.md counts on it.
   test('no pass only adds gradients, 23 only mask them', async () => {
     await using native = new NativeProcess()
