@@ -7,7 +7,7 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 
 constexpr int B = 16;
 constexpr int kProductRows = 14, kChunkVectors = 2;  // as with AVX-512
-constexpr int kFewestPixels[] = {64, 64, 96};  // for Winograd: forward, backward data, backward weights
+constexpr int kFewestPixels[] = {64, 64, 128};  // for Winograd: forward, backward data, backward weights
 typedef float Vec __attribute__((vector_size(64)));
 typedef int32_t Mask __attribute__((vector_size(64)));
 typedef Mask Index;

@@ -53,7 +53,7 @@ describe.skipIf(nativeAbsent).each(['best', 'avx2', 'portable'] as const)(`Winog
 
   test('all windows of 3x3 and 5x5, in all directions, and nothing else', async () => {
     await using native = new NativeProcess(isa)
-    const kernels = (await native.profile({ rows, batch: 2, training: true })).kernels.filter(({ op }) => op === 'conv')
+    const kernels = (await native.profile({ rows, batch: 3, training: true })).kernels.filter(({ op }) => op === 'conv')
     const byWinograd = kernels.filter(({ implementation }) => implementation.startsWith('winograd:'))
     expect(byWinograd.length).toBe(3 * (1 + 2 * 9))
     expect(byWinograd).toEqual(kernels.filter(({ name }) => window.test(name)))
