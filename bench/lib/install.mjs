@@ -101,7 +101,7 @@ const steps = [
     run: () => pip('venv', ['numpy', ...pinned('openvino', 'ncnn', 'onnxruntime')]),
   },
   {
-    what: 'NNCF and onnx, which make int8 models for them (0.3 GB)',
+    what: 'NNCF and onnx, which make int8 models for them (0.2 GB)',
     run: () => pip('venv', pinned('openvino', 'onnxruntime', 'nncf', 'onnx')),
   },
   {
