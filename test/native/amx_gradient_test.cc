@@ -50,8 +50,8 @@ class Case {
     for (int threads : {1, 2, 3, 5, 8}) {
       gn_device device{};
       device.pool = std::make_shared<googlenet::ThreadPool>(threads);
-      device.isa = googlenet::Isa::avx512, device.block = 16;
-      const auto kernel = googlenet::cpu::make_amx_gradient(device, step_);
+      device.isa = googlenet::Isa::avx512, device.block = 16, device.amx = true;
+      const auto kernel = googlenet::cpu::make_amx(device, step_);
       if (!kernel) return check(false, name_ + ": no kernel");
       std::vector<float> scratch(size_t(kernel->scratch_bytes / 4 + 16), std::nanf(""));
       std::fill(gradients_.begin(), gradients_.end(), std::nanf(""));

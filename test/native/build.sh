@@ -4,14 +4,17 @@
 #   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd, amx) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
+#   ARCH=aarch64 CXX=aarch64-linux-gnu-g++ RUN='qemu-aarch64 -L /usr/aarch64-linux-gnu' test/native/build.sh
+#                                         for another processor, emulated
 set -eu
 cd "$(dirname "$0")/../.."
-out=build/native-tests${SANITIZE:+-$SANITIZE}
+arch=${ARCH:-$(uname -m)}
+out=build/native-tests${SANITIZE:+-$SANITIZE}${ARCH:+-$ARCH}
 mkdir -p "$out"
 flags="-std=c++20 -O2 -g -Wall -Wextra -Werror -Inative -Itest/native -pthread ${SANITIZE:+-fsanitize=$SANITIZE}"
 cxx=${CXX:-g++}
 sets=portable wide= bf16= amx=
-if [ "$(uname -m)" = x86_64 ]; then
+if [ "$arch" = x86_64 ]; then
   sets="portable avx2 avx512" wide=wide bf16=avx512_bf16 amx="amx_data amx_gradient amx_plan amx_weights"
 fi
 if [ -n "${SANITIZE:-}" ]; then wide=; fi  # the same loops as the others
@@ -61,6 +64,6 @@ if [ -n "$wide" ]; then $cxx $flags $objects $simd_wide $common -o "$out/kernels
 compile test/native/speed.cc "$out/speed.o" ""
 $cxx $flags "$out/speed.o" $simd $common -o "$out/speed"
 touch "$out/stamp"
-if [ "${1:-}" = speed ]; then exec "$out/speed"; fi
+if [ "${1:-}" = speed ]; then exec ${RUN:-} "$out/speed"; fi
 if [ -n "$wide" ]; then GOOGLENET_TEST_WIDE=1 "$out/kernels_test_wide" "$@"; fi
-exec "$out/kernels_test" "$@"
+exec ${RUN:-} "$out/kernels_test" "$@"
