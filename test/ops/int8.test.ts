@@ -36,6 +36,8 @@ const parts: Record<string, string[]> = { p: ['a'], cat: ['b3', 'b5', 'bp'], q: 
 type Row = Extract<LayerRow, { op: 'conv' }>
 const rowOf = (name: string) => rows.find((row) => row.name === name) as Row
 
+/** Of the channels, unknown: biases are not corrected. */
+const none = new Float32Array()
 const ranges = Object.fromEntries(quantised.map((name, i) => [name, 3 + i]))
 const stepsOf = (blob: string): number[] =>
   (parts[blob] ?? [blob]).flatMap((name) => Array(rowOf(name).outputs).fill(ranges[name]! / 255))
@@ -50,6 +52,7 @@ function expected(problem: Problem, name: string, src: Blob, steps: number[], me
   const weights = problem.parameters[`${name}.weight`]!.data
   const bias = problem.parameters[`${name}.bias`]!.data
   const taps = kernel * kernel
+  const pad = (kernel - 1) / 2
   const bytes = src.data.map((value, i) => Math.round(value / steps[Math.floor(i / (height * width)) % inputs]!))
   const result = new Float64Array(n * row.outputs * height * width)
   for (let o = 0; o < row.outputs; o++) {
@@ -68,7 +71,7 @@ function expected(problem: Problem, name: string, src: Blob, steps: number[], me
           let sum = 0
           for (let k = 0; k < inputs * taps; k++) {
             const i = Math.floor(k / taps)
-            const [sy, sx] = [y + Math.floor((k % taps) / kernel) - row.pad!, x + (k % kernel) - row.pad!]
+            const [sy, sx] = [y + Math.floor((k % taps) / kernel) - pad, x + (k % kernel) - pad]
             if (sy < 0 || sx < 0 || sy >= height || sx >= width) continue
             sum += factors[k]! * bytes[((image * inputs + i) * height + sy) * width + sx]!
           }
@@ -85,7 +88,7 @@ const meansOf = (name: string) => Float32Array.from({ length: rowOf(name).output
 describe.skipIf(noInt8)(`int8 on the processor${reason}`, () => {
   test.each([false, true])('every layer is what whole numbers say, biases corrected: %s', async (corrected) => {
     const calibration = Object.fromEntries(
-      quantised.map((name) => [name, { range: ranges[name]!, ...(corrected && { mean: meansOf(name) }) }]),
+      quantised.map((name) => [name, { range: ranges[name]!, mean: corrected ? meansOf(name) : none }]),
     )
     await using native = new NativeProcess({ env: {}, options: { precision: 'int8', calibration } })
     const { parameters, inputs } = problem
@@ -118,7 +121,7 @@ describe.skipIf(noInt8)(`int8 on the processor${reason}`, () => {
   })
 
   test('pools of bytes: maxima are those of their window, averages are means', async () => {
-    const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]! }]))
+    const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]!, mean: none }]))
     await using native = new NativeProcess({ env: {}, options: { precision: 'int8', calibration } })
     const { parameters, inputs } = problem
     const { outputs } = await native.run({
@@ -150,7 +153,7 @@ describe.skipIf(noInt8)(`int8 on the processor${reason}`, () => {
   })
 
   test('what can be bytes is', async () => {
-    const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]! }]))
+    const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]!, mean: none }]))
     await using native = new NativeProcess({ env: {}, options: { precision: 'int8', calibration } })
     const { kernels } = await native.profile({ rows, batch: 2, training: false })
     const ways = Object.fromEntries(kernels.map(({ name, implementation }) => [name, implementation]))
@@ -159,8 +162,8 @@ describe.skipIf(noInt8)(`int8 on the processor${reason}`, () => {
   })
 
   test.each([
-    ['a blob that is not there', { nose: { range: 1 } }, /no blob 'nose'/],
-    ['a range of 0', { a: { range: 0 } }, /range must be a positive number, got 0/],
+    ['a blob that is not there', { nose: { range: 1, mean: none } }, /no blob 'nose'/],
+    ['a range of 0', { a: { range: 0, mean: none } }, /range must be a positive number, got 0/],
     ['means of other channels', { a: { range: 1, mean: new Float32Array(3) } }, /expected 56 means, got 3/],
   ])('refuses %s', async (_title, calibration, message) => {
     await using native = new NativeProcess({ env: {}, options: { precision: 'int8', calibration } })

@@ -9,7 +9,7 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 
 constexpr int B = 16;
 constexpr int kProductRows = 14, kChunkVectors = 2;  // of 32 registers 28 accumulate, 2 hold weights, 1 an input
-constexpr int kFewestPixels[] = {64, 64, 128};        // for Winograd: forward, backward data, backward weights
+constexpr int kFewestPixels[] = {64, 64, 128};       // for Winograd: forward, backward data, backward weights
 typedef __m512 Vec;
 typedef __mmask16 Mask;
 typedef __m128i Index;  // 16 bytes
