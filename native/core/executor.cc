@@ -23,23 +23,6 @@ static std::shared_ptr<Device> open_device(const Executor::Options& options) {
   return std::make_shared<Device>(options.device, device);
 }
 
-static Calibrations calibrations_of(const Graph& graph, const std::map<std::string, Calibration>& by_name) {
-  Calibrations result(graph.nodes.size());
-  for (const auto& [name, calibration] : by_name) {
-    const int node = graph.find(name);
-    if (node < 0) throw Failure(Code::INVALID_ARGUMENT, "calibration: the network has no blob '" + name + "'");
-    const size_t channels = size_t(graph.nodes[node].shape.c);
-    if (!(calibration.range > 0) || !std::isfinite(calibration.range))
-      throw Failure(Code::INVALID_ARGUMENT, "calibration of '" + name + "': the range must be a positive number, got " +
-                                                std::to_string(calibration.range));
-    if (!calibration.means.empty() && calibration.means.size() != channels)
-      throw Failure(Code::INVALID_SHAPE, "calibration of '" + name + "': expected " + std::to_string(channels) +
-                                             " means, got " + std::to_string(calibration.means.size()));
-    result[size_t(node)] = calibration;
-  }
-  return result;
-}
-
 Executor::Executor(Graph graph, const Options& options)
     : graph_(std::move(graph)),
       options_(options),
@@ -48,7 +31,7 @@ Executor::Executor(Graph graph, const Options& options)
       device_(open_->handle()),
       layout_(std::make_unique<Layout>(graph_, backend_.geometry(device_))),
       store_(std::make_shared<LocalStore>(open_, layout_->parameter_floats)) {
-  if (backend_.geometry(device_).quantized) quantize(graph_, calibrations_of(graph_, options.calibrations), *layout_);
+  if (backend_.geometry(device_).quantized) quantize(graph_, options.calibrations, *layout_);
 }
 
 Executor::~Executor() = default;

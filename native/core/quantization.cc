@@ -1,10 +1,34 @@
 #include "core/quantization.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "core/status.h"
 
 namespace googlenet {
 
 namespace {
+
+/** By node; empty where nothing was calibrated. */
+using ByNode = std::vector<std::optional<Calibration>>;
+
+ByNode by_node(const Graph& graph, const std::map<std::string, Calibration>& calibrations) {
+  ByNode result(graph.nodes.size());
+  for (const auto& [name, calibration] : calibrations) {
+    const int node = graph.find(name);
+    if (node < 0) throw Failure(Code::INVALID_ARGUMENT, "calibration: the network has no blob '" + name + "'");
+    const size_t channels = size_t(graph.nodes[node].shape.c);
+    if (!(calibration.range > 0) || !std::isfinite(calibration.range))
+      throw Failure(Code::INVALID_ARGUMENT, "calibration of '" + name + "': the range must be a positive number, got " +
+                                                std::to_string(calibration.range));
+    if (!calibration.means.empty() && calibration.means.size() != channels)
+      throw Failure(Code::INVALID_SHAPE, "calibration of '" + name + "': expected " + std::to_string(channels) +
+                                             " means, got " + std::to_string(calibration.means.size()));
+    result[size_t(node)] = calibration;
+  }
+  return result;
+}
 
 bool plain(const Node& node) {
   const gn_attributes& a = node.row.attributes;
@@ -15,7 +39,7 @@ bool plain(const Node& node) {
 bool is_max_pool(const Node& node) { return node.row.op == GN_POOL && node.row.attributes.pool_kind == GN_POOL_MAX; }
 
 /** By buffer: whether everything that writes or reads it can do so in bytes. */
-std::vector<char> find_buffers(const Graph& graph, const Calibrations& calibrations, const Layout& layout) {
+std::vector<char> find_buffers(const Graph& graph, const ByNode& calibrations, const Layout& layout) {
   std::vector<char> can(layout.buffers.size());
   for (size_t b = 0; b < can.size(); b++) can[b] = !layout.buffers[b].planar;
   const auto buffer = [&](int node) -> char& { return can[layout.places[node].buffer]; };
@@ -44,7 +68,8 @@ std::vector<char> find_buffers(const Graph& graph, const Calibrations& calibrati
 
 }  // namespace
 
-void quantize(const Graph& graph, const Calibrations& calibrations, Layout& layout) {
+void quantize(const Graph& graph, const std::map<std::string, Calibration>& by_name, Layout& layout) {
+  const ByNode calibrations = by_node(graph, by_name);
   const std::vector<char> can = find_buffers(graph, calibrations, layout);
   for (size_t b = 0; b < can.size(); b++) {
     Buffer& buffer = layout.buffers[b];

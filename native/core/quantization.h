@@ -3,7 +3,8 @@
 // all readers of the buffer must be such convolutions or pools. The first layers and what LRN or a classifier reads
 // stay as they are.
 #pragma once
-#include <optional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "core/graph.h"
@@ -17,10 +18,8 @@ struct Calibration {
   std::vector<float> means;
 };
 
-/** By node of the graph: which were calibrated. */
-using Calibrations = std::vector<std::optional<Calibration>>;
-
-/** Makes those buffers of the layout that can be u8, with the scales and means of their channels. */
-void quantize(const Graph& graph, const Calibrations& calibrations, Layout& layout);
+/** Makes those buffers of the layout u8 that can be, with the scales and means of their channels. Throws INVALID_ARGUMENT
+ *  and INVALID_SHAPE naming the blob whose calibration does not fit. */
+void quantize(const Graph& graph, const std::map<std::string, Calibration>& calibrations, Layout& layout);
 
 }  // namespace googlenet

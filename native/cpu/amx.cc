@@ -1,8 +1,6 @@
 // Whether AMX may be used, and for what: see amx.h.
 #include "cpu/amx.h"
 
-#include <cctype>
-#include <cstdlib>
 #include <string>
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -15,13 +13,10 @@ namespace googlenet::cpu {
 
 namespace {
 
-/** What a variable allows at most: everything unless it names an instruction set that is older than AMX. */
-bool allowed_by(const char* name) {
-  const char* value = std::getenv(name);
-  std::string text = value ? value : "";
-  for (char& c : text) c = char(std::toupper(static_cast<unsigned char>(c)));
-  return text.empty() || text == "DEFAULT" || text == "ALL" || text.find("AMX") != std::string::npos ||
-         text.rfind("AVX10_2", 0) == 0;
+/** Nothing is limited, or to an instruction set that is not older than AMX. */
+bool allowed_by(const std::string& limit) {
+  return limit.empty() || limit == "DEFAULT" || limit == "ALL" || limit.find("AMX") != std::string::npos ||
+         limit.rfind("AVX10_2", 0) == 0;
 }
 
 bool granted() {
@@ -55,9 +50,7 @@ bool has_byte_products() {
 }  // namespace
 
 bool amx_available() {
-  if (effective_isa() != Isa::avx512 || !allowed_by("GOOGLENET_MAX_ISA")) return false;
-  const char* onednn = std::getenv("ONEDNN_MAX_CPU_ISA");
-  if (!allowed_by(onednn && *onednn ? "ONEDNN_MAX_CPU_ISA" : "DNNL_MAX_CPU_ISA")) return false;
+  if (effective_isa() != Isa::avx512 || !allowed_by(own_limit()) || !allowed_by(onednn_limit())) return false;
   static const bool permitted = granted();
   return permitted;
 }

@@ -12,6 +12,7 @@
 #include "cpu/amx_plan.h"
 #include "cpu/amx_weights.h"
 #include "cpu/slots.h"
+#include "cpu/view.h"
 
 namespace googlenet::cpu {
 namespace {
@@ -33,9 +34,6 @@ AmxShape shape_of(const gn_step& step, const gn_tensor& src, const gn_tensor& ds
   s.src_plane = (src.planar ? 1 : 16) * src_pixels, s.dst_plane = 16 * dst_pixels;
   return s;
 }
-
-/** Where a view lies: bytes from its arena's start. */
-int64_t offset_of(const gn_tensor& t) { return t.offset + int64_t(t.channel) * t.h * t.w * gn_bytes_of(t.type); }
 
 class AmxData : public gn_kernel {
  public:
@@ -97,7 +95,7 @@ class AmxData : public gn_kernel {
     return static_cast<char*>(Scratch::at(b, packed_at_)) + slot * plan_.chunk_bytes;
   }
   const char* src(const gn_bindings& b, const AmxPlan::Chunk& chunk) const {
-    return static_cast<const char*>(b.arenas[src_.arena]) + offset_of(src_) +
+    return static_cast<const char*>(b.arenas[src_.arena]) + view_offset(src_) +
            int64_t(chunk.group) * plan_.group * plan_.shape.src_image * gn_bytes_of(src_.type);
   }
 
@@ -148,7 +146,7 @@ class AmxData : public gn_kernel {
   }
 
   void multiply(const gn_bindings& b, const AmxPlan::Chunk& chunk, const char* packed, int first, int last) const {
-    char* dst = static_cast<char*>(b.arenas[dst_.arena]) + offset_of(dst_) +
+    char* dst = static_cast<char*>(b.arenas[dst_.arena]) + view_offset(dst_) +
                 int64_t(chunk.group) * plan_.group * plan_.shape.dst_image * gn_bytes_of(dst_.type);
     const float* bias = !bias_.empty() ? bias_.data() : bias_at_ < 0 ? nullptr : b.parameters + bias_at_;
     avx512_bf16::amx_product(product_, plan_.tiles.data() + chunk.first, chunk.last - chunk.first,

@@ -5,18 +5,15 @@
 #include <numeric>
 #include <vector>
 
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include "backend/scratch.h"
 #include "cpu/amx.h"
 #include "cpu/simd/amx-gradient.h"
 #include "cpu/slots.h"
+#include "cpu/view.h"
 
 namespace googlenet::cpu {
 namespace {
 
-/** The processor has it and the system lets this process use it, which must be asked for once. */
 AmxMaps maps_of(const gn_tensor& t, int top, int left) {
   const int64_t pixels = int64_t(t.h) * t.w;
   return {t.channels * pixels, t.planar ? pixels : pixels * 16, t.h, t.w, top, left};
@@ -140,8 +137,7 @@ class AmxGradient : public gn_kernel {
 
  private:
   static const uint16_t* start(const gn_tensor& t, const gn_bindings& b) {
-    const char* arena = static_cast<const char*>(b.arenas[t.arena]);
-    return reinterpret_cast<const uint16_t*>(arena + t.offset) + int64_t(t.channel) * t.h * t.w;
+    return reinterpret_cast<const uint16_t*>(static_cast<const char*>(b.arenas[t.arena]) + view_offset(t));
   }
 
   ThreadPool& pool_;

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <new>
 
-#include "core/pages.h"
 #include "cpu/amx_plan.h"
 
 namespace googlenet::cpu {
@@ -15,13 +13,11 @@ namespace {
 constexpr int64_t kTileBytes = 1024;
 
 int steps_of(const AmxWeights::Key& key) {
-  const int parts = key.scales ? 4 : 2;
-  return key.planar ? key.kernel_h : int(amx_factors(key.inputs, key.kernel_h, key.kernel_w, parts).size()) / parts;
+  return key.planar ? key.kernel_h
+                    : int(amx_factors(key.inputs, key.kernel_h, key.kernel_w, key.parts()).size()) / key.parts();
 }
 
 }  // namespace
-
-void AmxWeights::Free::operator()(void* data) const { std::free(data); }
 
 AmxWeights::AmxWeights(gn_device& device, const Key& key)
     : device_(device),
@@ -49,19 +45,19 @@ void AmxWeights::refresh(const gn_bindings& bindings) {
                             key_.backward,
                             steps_};
   const auto factors =
-      key_.planar ? std::vector<AmxFactor>() : amx_factors(key_.inputs, key_.kernel_h, key_.kernel_w, parts());
+      key_.planar ? std::vector<AmxFactor>() : amx_factors(key_.inputs, key_.kernel_h, key_.kernel_w, key_.parts());
   const int blocks = key_.outputs / 16;
-  if (bytes_in())
-    for (auto* values : {&output_steps_, &inverse_steps_, &lost_}) values->resize(size_t(key_.outputs));
+  if (key_.bytes_in())
+    for (auto* values : {&output_steps_, &lost_}) values->resize(size_t(key_.outputs));
   device_.pool->ranges((blocks + 1) / 2, [&](int64_t first, int64_t last) {
     for (int64_t pair = first; pair < last; pair++) {
       void* to = static_cast<char*>(data_.get()) + pair * steps_ * 2 * kTileBytes;
       const int output = int(32 * pair), count = std::min(2, blocks - int(2 * pair));
       if (key_.planar) {
         avx512_bf16::amx_weights_planar(filter, key_.inputs, output, count, static_cast<uint16_t*>(to));
-      } else if (bytes_in()) {
+      } else if (key_.bytes_in()) {
         measure(source, output, 16 * count);
-        avx512_bf16::amx_weights_bytes(filter, factors.data(), key_.scales, inverse_steps_.data(), output, count,
+        avx512_bf16::amx_weights_bytes(filter, factors.data(), key_.scales, output_steps_.data(), output, count,
                                        static_cast<int8_t*>(to));
       } else {
         avx512_bf16::amx_weights(filter, factors.data(), output, count, static_cast<uint16_t*>(to));
@@ -79,12 +75,12 @@ void AmxWeights::measure(const float* weights, int first, int count) {
     for (int i = 0; i < key_.inputs; i++)
       for (int t = 0; t < taps; t++) largest = std::max(largest, std::fabs(row[i * taps + t]) * key_.scales[i]);
     output_steps_[o] = largest > 0 ? largest / 127 : 1;
-    inverse_steps_[o] = 1 / output_steps_[o];
+    const float inverse = 1 / output_steps_[o];
     double lost = 0;
     for (int i = 0; key_.means && i < key_.inputs; i++) {
       double weight = 0;
       for (int t = 0; t < taps; t++) {
-        const float exact = row[i * taps + t] * key_.scales[i] * inverse_steps_[o];
+        const float exact = row[i * taps + t] * key_.scales[i] * inverse;
         weight += exact - std::nearbyint(exact);
       }
       lost += weight * output_steps_[o] / key_.scales[i] * key_.means[i];

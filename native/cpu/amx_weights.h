@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/pages.h"
 #include "cpu/kernel.h"
 
 namespace googlenet::cpu {
@@ -17,6 +18,8 @@ class AmxWeights {
     int kernel_h, kernel_w, inputs, outputs;
     bool backward, planar;
     const float *scales, *means;  // (inputs) of bytes (gn_tensor), else null; means may be
+    bool bytes_in() const { return scales != nullptr; }
+    int parts() const { return bytes_in() ? 4 : 2; }
     bool operator==(const Key&) const = default;
   };
   static std::shared_ptr<AmxWeights> shared(gn_device& device, const Key& key);
@@ -30,11 +33,6 @@ class AmxWeights {
   int64_t bytes() const { return bytes_; }
 
  private:
-  struct Free {
-    void operator()(void* data) const;
-  };
-  bool bytes_in() const { return key_.scales != nullptr; }
-  int parts() const { return bytes_in() ? 4 : 2; }
   /** Of `count` outputs from `first` on. */
   void measure(const float* weights, int first, int count);
 
@@ -42,8 +40,8 @@ class AmxWeights {
   const Key key_;
   const int steps_;
   const int64_t bytes_;
-  std::unique_ptr<void, Free> data_;
-  std::vector<float> output_steps_, inverse_steps_, lost_;
+  std::unique_ptr<void, FreePages> data_;
+  std::vector<float> output_steps_, lost_;
   const float* source_ = nullptr;
   uint64_t version_ = 0;
 };

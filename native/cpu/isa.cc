@@ -33,14 +33,16 @@ std::string upper(const char* name) {
   return text;
 }
 
+Isa lower(Isa a, Isa b) { return a < b ? a : b; }
+
+}  // namespace
+
 std::string onednn_limit() {
   const std::string limit = upper("ONEDNN_MAX_CPU_ISA");
   return limit.empty() ? upper("DNNL_MAX_CPU_ISA") : limit;
 }
 
-Isa lower(Isa a, Isa b) { return a < b ? a : b; }
-
-}  // namespace
+std::string own_limit() { return upper("GOOGLENET_MAX_ISA"); }
 
 Isa effective_isa() {
   Isa isa = processor_isa();
@@ -48,7 +50,7 @@ Isa effective_isa() {
   if (onednn.rfind("AVX2", 0) == 0) isa = lower(isa, Isa::avx2);  // AVX2, AVX2_VNNI, AVX2_VNNI_2
   if (onednn == "AVX" || onednn == "SSE41") isa = Isa::portable;
 
-  const std::string own = upper("GOOGLENET_MAX_ISA");
+  const std::string own = own_limit();
   if (own == "AVX2") return lower(isa, Isa::avx2);
   if (own == "PORTABLE") return Isa::portable;
   if (!own.empty() && own != "AVX512")

@@ -8,6 +8,9 @@ namespace googlenet {
 enum class Isa { portable, avx2, avx512 };
 
 Isa effective_isa();
+/** What ONEDNN_MAX_CPU_ISA (or DNNL_MAX_CPU_ISA) and GOOGLENET_MAX_ISA say, in capitals; empty: nothing. */
+std::string onednn_limit();
+std::string own_limit();
 const char* isa_name(Isa isa);
 /** "AMD EPYC 7763 64-Core Processor"; of other architectures their name alone. */
 std::string processor_name();

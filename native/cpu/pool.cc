@@ -46,28 +46,21 @@ class Pool : public gn_kernel {
     uint8_t* index = workspace_.arena == GN_NONE
                          ? nullptr
                          : static_cast<uint8_t*>(bindings.arenas[workspace_.arena]) + workspace_.offset;
-    const int rows = backward_ ? in_.h : out_.h;
-    pool_.ranges(int64_t(in_.n) * in_.blocks * rows, [&](int64_t first, int64_t last) {
-      while (first < last) {
-        const int64_t plane = first / rows, n = plane / in_.blocks, b = plane % in_.blocks;
-        const int y0 = int(first - plane * rows);
-        const int y1 = last - plane * rows < rows ? int(last - plane * rows) : rows;
-        Element* src = in + n * in_.image + b * in_.plane;
-        Element* dst = out + n * out_.image + b * out_.plane;
-        uint8_t* at = index ? index + plane * out_.plane : nullptr;
-        const Element* zeroing = mask ? mask + n * mask_.image + b * mask_.plane : nullptr;
-        if (!backward_ && average_)
-          kernels_.average_forward(windows_.shape, src, dst, y0, y1);
-        else if (!backward_ && at)
-          kernels_.max_forward_index(windows_.shape, src, dst, at, y0, y1);
-        else if (!backward_)
-          kernels_.max_forward(windows_.shape, src, dst, y0, y1);
-        else if (average_)
-          kernels_.average_backward(windows_.shape, dst, src, zeroing, accumulate_, y0, y1);
-        else
-          kernels_.max_backward(windows_.shape, dst, at, src, zeroing, accumulate_, y0, y1);
-        first += y1 - y0;
-      }
+    for_rows(pool_, backward_ ? in_ : out_, [&](int64_t n, int64_t b, int y0, int y1) {
+      Element* src = in + n * in_.image + b * in_.plane;
+      Element* dst = out + n * out_.image + b * out_.plane;
+      uint8_t* at = index ? index + (n * out_.blocks + b) * out_.plane : nullptr;
+      const Element* zeroing = mask ? mask + n * mask_.image + b * mask_.plane : nullptr;
+      if (!backward_ && average_)
+        kernels_.average_forward(windows_.shape, src, dst, y0, y1);
+      else if (!backward_ && at)
+        kernels_.max_forward_index(windows_.shape, src, dst, at, y0, y1);
+      else if (!backward_)
+        kernels_.max_forward(windows_.shape, src, dst, y0, y1);
+      else if (average_)
+        kernels_.average_backward(windows_.shape, dst, src, zeroing, accumulate_, y0, y1);
+      else
+        kernels_.max_backward(windows_.shape, dst, at, src, zeroing, accumulate_, y0, y1);
     });
   }
 

@@ -23,20 +23,13 @@ class BytePool : public gn_kernel {
 
   void run(const gn_bindings& bindings) override {
     const uint8_t* in = in_.bind<uint8_t>(bindings);
-    const int rows = out_.h;
-    pool_.ranges(int64_t(in_.n) * in_.blocks * rows, [&](int64_t first, int64_t last) {
-      while (first < last) {
-        const int64_t plane = first / rows, n = plane / in_.blocks, b = plane % in_.blocks;
-        const int y0 = int(first - plane * rows);
-        const int y1 = last - plane * rows < rows ? int(last - plane * rows) : rows;
-        const uint8_t* src = in + n * in_.image + b * in_.plane;
-        const int64_t to = n * out_.image + b * out_.plane;
-        if (average_)
-          kernels_.average_forward(windows_.shape, scales_ + b * 16, src, out_.bind<Bf16>(bindings) + to, y0, y1);
-        else
-          kernels_.max_forward(windows_.shape, src, out_.bind<uint8_t>(bindings) + to, y0, y1);
-        first += y1 - y0;
-      }
+    for_rows(pool_, out_, [&](int64_t n, int64_t b, int y0, int y1) {
+      const uint8_t* src = in + n * in_.image + b * in_.plane;
+      const int64_t to = n * out_.image + b * out_.plane;
+      if (average_)
+        kernels_.average_forward(windows_.shape, scales_ + b * 16, src, out_.bind<Bf16>(bindings) + to, y0, y1);
+      else
+        kernels_.max_forward(windows_.shape, src, out_.bind<uint8_t>(bindings) + to, y0, y1);
     });
   }
 

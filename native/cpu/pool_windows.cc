@@ -29,7 +29,7 @@ PoolWindows::PoolWindows(const gn_attributes& a, const View& in, const View& out
     const int start = o * stride - pad;  // clipped on the far side only, and there to the padded input
     return start + kernel < size + pad ? kernel : size + pad - start;
   };
-  for (int oy = 0; oy < out.h; oy++)
+  for (int oy = 0; a.pool_kind == GN_POOL_AVERAGE && oy < out.h; oy++)
     for (int ox = 0; ox < out.w; ox++) {
       const int64_t area = int64_t(extent(oy, a.stride_h, a.pad_h, a.kernel_h, in.h)) *
                            extent(ox, a.stride_w, a.pad_w, a.kernel_w, in.w);

@@ -32,9 +32,9 @@ struct Pixel {
   }
 };
 
-/** y = softmax(x), padding 0; x and y may be the same. NaN and infinite values make all of y NaN. */
-void softmax(const Pixel& x, const Pixel& y, int classes, int span) {
-  std::vector<float> e(classes);
+/** y = softmax(x), padding 0; e has room for the classes; x and y may be the same. NaN and infinite values make all of y NaN. */
+void softmax(const Pixel& x, const Pixel& y, std::vector<float>& e, int span) {
+  const int classes = int(e.size());
   for (int c = 0; c < classes; c++) e[c] = x[c];
   const float largest = *std::max_element(e.begin(), e.end());
   double sum = 0;
@@ -75,12 +75,13 @@ class Softmax : public gn_kernel {
     const View& whole = dst_;
     const int64_t pixels = int64_t(whole.h) * whole.w;
     pool_.ranges(whole.n * pixels, [&](int64_t first, int64_t last) {
+      std::vector<float> e(backward_ ? 0 : classes_);
       for (int64_t i = first; i < last; i++) {
         const int64_t n = i / pixels, pixel = i % pixels;
         if (backward_)
           backward(bindings, n, pixel);
         else
-          forward(bindings, n, pixel);
+          forward(bindings, n, pixel, e);
       }
     });
     if (!loss_ || backward_) return;
@@ -106,9 +107,9 @@ class Softmax : public gn_kernel {
     }
   }
 
-  void forward(const gn_bindings& bindings, int64_t n, int64_t pixel) {
+  void forward(const gn_bindings& bindings, int64_t n, int64_t pixel, std::vector<float>& e) {
     const Pixel p = pixel_of(dst_, bindings, n, pixel);
-    softmax(pixel_of(src_, bindings, n, pixel), p, classes_, dst_.span);
+    softmax(pixel_of(src_, bindings, n, pixel), p, e, dst_.span);
     if (!loss_) return;
     const int label = bindings.labels[n];
     int best = 0;

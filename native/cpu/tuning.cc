@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <new>
 
 #include "backend/tuning_cache.h"
@@ -28,10 +27,7 @@ class Noise {
   float* get() const { return data_.get(); }
 
  private:
-  struct Free {
-    void operator()(float* data) const { std::free(data); }
-  };
-  std::unique_ptr<float, Free> data_;
+  std::unique_ptr<float, FreePages> data_;
 };
 
 /** A step of the same shape and pitches in memory of its own, on a device of its own that shares the threads: its kernels
@@ -126,8 +122,7 @@ std::string tuning_identity(const gn_device& device, const char* libraries) {
 }
 
 Kernel tuned(gn_device& device, const gn_step& step, const std::vector<Way>& ways) {
-  const std::string key =
-      tuning_key(device.identity + (step.training ? ", training" : ""), device.type == GN_BF16 ? "bf16" : "", step);
+  const std::string key = tuning_key(device.identity + (step.training ? ", training" : ""), "", step);
   TuningCache& cache = cache_of_processors();
   const std::lock_guard lock(cache.mutex());
   const auto named = [&](const std::string& name) {

@@ -1,15 +1,11 @@
 #include "cpu/winograd_weights.h"
 
-#include <cstdlib>
 #include <new>
 
-#include "core/pages.h"
 #include "cpu/simd.h"
 #include "cpu/winograd_tiles.h"
 
 namespace googlenet::cpu {
-
-void WinogradWeights::Free::operator()(float* data) const { std::free(data); }
 
 WinogradWeights::WinogradWeights(gn_device& device, const Key& key)
     : device_(device),

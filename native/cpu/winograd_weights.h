@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 
+#include "core/pages.h"
 #include "cpu/kernel.h"
 
 namespace googlenet::cpu {
@@ -24,13 +25,10 @@ class WinogradWeights {
   int64_t bytes() const { return floats_ * int64_t(sizeof(float)); }
 
  private:
-  struct Free {
-    void operator()(float* data) const;
-  };
   const gn_device& device_;
   const Key key_;
   const int64_t floats_;
-  std::unique_ptr<float, Free> data_;
+  std::unique_ptr<float, FreePages> data_;
   const float* source_ = nullptr;
   uint64_t version_ = 0;
 };

@@ -9,7 +9,7 @@ import type { LayerRow } from '../../lib/model/layer.js'
 import { type NativeInput, type NativeSession, native } from '../../lib/native.js'
 import { readSafetensors, type TensorMap } from '../../lib/weights/safetensors.js'
 import { relativeError } from '../ops/compare.js'
-import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
+import { nativeAbsent, nativeSkipReason, processorHas } from '../ops/process.js'
 import { runReference } from '../reference/network.js'
 import { readNpy } from '../reference/npy.js'
 import { parsePrototxt, rowsOfNet } from '../reference/prototxt.js'
@@ -71,7 +71,7 @@ describe.skipIf(dataAbsent)(`BVLC GoogLeNet${skipReason}`, () => {
   // 5.9e-3 in bf16 (AMX), whose blobs are off by 2^-9 a layer.
   const f32 = { precision: 'f32', exact: false, limit: 5e-6, sum: 1e-4, tap: 1e-4, tie: 1e-4, close: 1e-3, photos: 2 } as const
   const bf16 = { limit: 1.2e-2, sum: 6e-2, tap: 3e-2, tie: 5e-2, close: 5e-2, photos: 3 } as const
-  const noBf16 = !/\bavx512_bf16\b/.test(process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : '')
+  const noBf16 = !processorHas('avx512_bf16')
   const ways = [f32, { ...f32, exact: true, limit: 1.2e-6 }, { ...f32, ...bf16, precision: 'bf16' as const }]
   describe.each(ways)(`native, $precision, exact $exact${nativeSkipReason}`, (way) => {
     const { precision, exact, limit } = way

@@ -1,5 +1,4 @@
 /** A model in int8: close to the model in f32 that it was calibrated as, and nothing but inference. */
-import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,10 +7,10 @@ import { choosePrecision } from '../../lib/precision.js'
 import { readSafetensors, writeSafetensors } from '../../lib/weights/safetensors.js'
 import { googlenet } from '../cli/command.js'
 import { dataAbsent, dataPath, skipReason } from '../golden/data.js'
+import { processorHas } from '../ops/process.js'
 import { drawPictures, temporaryFolder } from '../train/pictures.js'
 
-const flags = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : ''
-const noInt8 = !/\bamx_int8\b/.test(flags)
+const noInt8 = !processorHas('amx_int8')
 const reason = noInt8 ? ' (skipped: a processor without AMX-INT8)' : ''
 const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
 const code = (name: string) => expect.objectContaining({ name: 'GoogLeNetError', code: `GOOGLENET_ERR_${name}` })

@@ -14,18 +14,6 @@ struct Shape {
   bool planar = false;
 };
 
-uint16_t rounded(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-float widened(uint16_t half) {
-  const uint32_t bits = uint32_t(half) << 16;
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
-}
-
 /** Slices of wide buffers of bf16 in one arena; what is not theirs is NaN. */
 class Case {
  public:
@@ -93,7 +81,7 @@ class Case {
       const int64_t at = t.offset / 2 +
                          ((int64_t(n) * t.channels / block + physical / block) * plane + y * t.w + x) * block +
                          physical % block;
-      values.push_back(widened(arena_[size_t(at)] = rounded(normal(random()))));
+      values.push_back(from_bf16(arena_[size_t(at)] = to_bf16(normal(random()))));
     });
     return values;
   }

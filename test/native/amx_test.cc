@@ -17,18 +17,6 @@ struct Problem {
   bool planar = false;
 };
 
-uint16_t round_to_bf16(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-float widen(uint16_t value) {
-  const uint32_t bits = uint32_t(value) << 16;
-  float result;
-  std::memcpy(&result, &bits, 4);
-  return result;
-}
-
 constexpr uint16_t kNaN = 0x7fc1;
 constexpr int64_t kWeightsAt = 16;
 constexpr int kMostChecked = 3000;  // outputs of a large problem, at random
@@ -58,7 +46,7 @@ class Case {
       parameters[size_t(kWeightsAt + weights + o)] = normal(random());
     }
     rounded = parameters;
-    for (float& value : rounded) value = widen(round_to_bf16(value));
+    for (float& value : rounded) value = from_bf16(to_bf16(value));
   }
 
   void forward() {
@@ -71,7 +59,7 @@ class Case {
           const int sy = y * p.stride - p.pad_h + ky, sx = x * p.stride - p.pad_w + kx;
           if (sy < 0 || sy >= p.h || sx < 0 || sx >= p.w) continue;
           for (int i = 0; i < p.inputs; i++)
-            add(double(widen(arena[at(src, n, i, sy, sx)])) * rounded[weight(o, i, ky * p.kernel_w + kx)]);
+            add(double(from_bf16(arena[at(src, n, i, sy, sx)])) * rounded[weight(o, i, ky * p.kernel_w + kx)]);
         }
       if (p.bias) add(parameters[size_t(step.bias.offset + o)]);
     });
@@ -89,7 +77,7 @@ class Case {
           const int dy = y + p.pad_h - ky, dx = x + p.pad_w - kx;
           if (dy < 0 || dy >= dst.h || dx < 0 || dx >= dst.w) continue;
           for (int o = 0; o < p.outputs; o++)
-            add(double(widen(arena[at(dst, n, o, dy, dx)])) * rounded[weight(o, i, ky * p.kernel_w + kx)]);
+            add(double(from_bf16(arena[at(dst, n, o, dy, dx)])) * rounded[weight(o, i, ky * p.kernel_w + kx)]);
         }
     });
   }
@@ -119,7 +107,7 @@ class Case {
   void fill(const gn_tensor& t) {
     std::normal_distribution<float> normal;
     Bench::each(t, t.span, [&](int n, int c, int y, int x) {
-      arena[at(t, n, c, y, x)] = c < t.c ? round_to_bf16(normal(random())) : 0;
+      arena[at(t, n, c, y, x)] = c < t.c ? to_bf16(normal(random())) : 0;
     });
   }
 
@@ -168,7 +156,7 @@ class Case {
       double want = 0, size = 0;
       sum(n, c, y, x, [&](double term) { want += term, size += std::fabs(term); });
       if (step.direction == GN_FORWARD && p.relu) want = std::max(want, 0.0);
-      const double error = std::fabs(widen(arena[at(t, n, c, y, x)]) - want);
+      const double error = std::fabs(from_bf16(arena[at(t, n, c, y, x)]) - want);
       const double share = error / (std::fabs(want) / 256 + size * 1e-6 + 1e-30);
       if (!(share <= worst)) worst = share;
     }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/element.h"
 #include "cpu/kernel.h"
 
 namespace test {
@@ -30,6 +31,13 @@ inline std::mt19937& random() {
   return engine;
 }
 inline int pick(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random()); }
+
+inline uint16_t to_bf16(float value) {
+  googlenet::cpu::Bf16 half;
+  googlenet::cpu::assign(half, value);
+  return half.bits;
+}
+inline float from_bf16(uint16_t bits) { return googlenet::cpu::to_float(googlenet::cpu::Bf16{bits}); }
 
 using Values = std::vector<double>;  // (n, c, h, w), logical
 

@@ -2,14 +2,12 @@
  * int8 inference layer by layer: each convolution held against whole numbers computed here from what the processor itself
  * put into the layer: u8 = round(value * 255 / range), s8 weights in steps of their output's largest.
  */
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { LayerRow } from '../../lib/model/layer.js'
 import { makeProblem, type Problem } from './problem.js'
-import { isaEnvironments, NativeProcess, nativeAbsent, nativeSkipReason } from './process.js'
+import { isaEnvironments, NativeProcess, nativeAbsent, nativeSkipReason, processorHas } from './process.js'
 
-const flags = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : ''
-const noInt8 = nativeAbsent || !/\bamx_int8\b/.test(flags)
+const noInt8 = nativeAbsent || !processorHas('amx_int8')
 const reason = nativeAbsent ? nativeSkipReason : noInt8 ? ' (skipped: a processor without AMX-INT8)' : ''
 
 const conv = (name: string, src: string, outputs: number, kernel: number): LayerRow => ({

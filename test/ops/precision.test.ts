@@ -2,18 +2,15 @@
  * bf16 on the processor: every case of the operations suite, each layer held against the float64 reference of what the
  * processor itself computed before it, and the gradients against the reference that decides as it did.
  */
-import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { googlenet } from '../../lib/model/googlenet.js'
 import { simulatedTolerances } from '../gpu/tolerances.js'
 import { cases } from './cases.js'
 import { expectPrecision } from './precision.js'
 import { makeProblem } from './problem.js'
-import { isaEnvironments, NativeProcess, nativeAbsent, nativeSkipReason } from './process.js'
+import { isaEnvironments, NativeProcess, nativeAbsent, nativeSkipReason, processorHas } from './process.js'
 
-const flags = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : ''
-const has = (flag: string) => new RegExp(`\\b${flag}\\b`).test(flags)
-const noBf16 = nativeAbsent || !has('avx512_bf16')
+const noBf16 = nativeAbsent || !processorHas('avx512_bf16')
 const reason = nativeAbsent ? nativeSkipReason : noBf16 ? ' (skipped: a processor without AVX512_BF16)' : ''
 
 const ways = {

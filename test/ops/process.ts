@@ -1,6 +1,6 @@
 /** A child process that runs networks natively under given instruction sets or on another device; see child.mjs. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { LayerRow } from '../../lib/model/layer.js'
 import type {
@@ -22,6 +22,10 @@ export const nativeAbsent = !['../../build/Release/googlenet.node', '../../dist/
   existsSync(path(file)),
 )
 export const nativeSkipReason = nativeAbsent ? ' (skipped: not built, run npm run build)' : ''
+
+const processor = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : ''
+/** An instruction set by the name that Linux gives it, such as 'avx512_bf16'. */
+export const processorHas = (flag: string) => new RegExp(`\\b${flag}\\b`).test(processor)
 
 /** oneDNN and our own kernels are capped by variables of their own. */
 export const isaEnvironments = {

@@ -3,7 +3,6 @@
 #include "cpu/simd/amx-kernels.h"
 #include "cpu/simd/amx.h"
 
-#if GOOGLENET_AMX
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
@@ -146,4 +145,3 @@ void amx_product(const AmxProduct& p, const AmxTile* tiles, int count, const voi
 }
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD
-#endif

@@ -8,7 +8,6 @@
 
 #include "cpu/simd/amx.h"
 
-#if GOOGLENET_AMX
 #include "cpu/simd/amx-pack.h"
 
 namespace googlenet::cpu::avx512_bf16 {
@@ -251,4 +250,3 @@ void amx_gradient_add(const AmxGradientShape& s, const AmxGradientSums* sums, in
 }
 
 }  // namespace googlenet::cpu::avx512_bf16
-#endif

@@ -64,7 +64,7 @@ void amx_product(const AmxProduct&, const AmxTile* tiles, int count, const void*
                  const float* scale, const float* bias, void* dst, int first, int last);
 /** The tiles of one pair of output blocks (or of the last one, alone): factors (steps, 2). */
 void amx_weights(const AmxFilter&, const AmxFactor* factors, int output, int blocks, uint16_t* packed);
-/** The same as s8: factors (steps, 4), weights times `inputs` by input channel and `outputs` by output channel. */
+/** The same as s8: factors (steps, 4), weights times `inputs` by input channel, in steps of `outputs` by output channel. */
 void amx_weights_bytes(const AmxFilter&, const AmxFactor* factors, const float* inputs, const float* outputs,
                        int output, int blocks, int8_t* packed);
 /** The same for packed planar inputs: a step is a row of the window. */

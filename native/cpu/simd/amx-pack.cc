@@ -2,10 +2,10 @@
 #include "cpu/simd/amx-kernels.h"
 #include "cpu/simd/amx.h"
 
-#if GOOGLENET_AMX
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
+constexpr int kAhead = 1024;  // elements of the source, that are fetched
 alignas(64) const uint16_t kZeros[16] = {};
 
 GOOGLENET_INLINE __m256i half_row(const AmxPart<uint16_t>& half, int64_t position) {
@@ -22,7 +22,6 @@ GOOGLENET_INLINE __m512i pixels(const uint16_t* src, __mmask16 keep) {
 
 void amx_pack(const AmxPart<uint16_t> halves[2], int64_t count, uint16_t* packed) {
   const AmxPart<uint16_t> low = halves[0], high = halves[1];
-  constexpr int kAhead = 1024;  // elements
   for (int64_t i = 0; i < count; i++, packed += kTileDepth) {
     __builtin_prefetch(low.src + low.from[i] + kAhead);
     if (high.src) __builtin_prefetch(high.src + high.from[i] + kAhead);
@@ -33,13 +32,11 @@ void amx_pack(const AmxPart<uint16_t> halves[2], int64_t count, uint16_t* packed
 }
 
 void amx_pack_bytes(const AmxPart<uint8_t> quarters[4], int64_t count, uint8_t* packed) {
-  alignas(16) static const uint8_t zeros[16] = {};
-  constexpr int kAhead = 1024;  // elements
   for (int64_t i = 0; i < count; i++, packed += kTileRowBytes)
     for (int q = 0; q < 4; q++) {
       const AmxPart<uint8_t>& part = quarters[q];
       const int32_t at = part.src ? part.from[i] : -1;
-      const void* from = at < 0 ? zeros : part.src + at;
+      const void* from = at < 0 ? static_cast<const void*>(kZeros) : part.src + at;
       if (part.src && i % 4 == 0) __builtin_prefetch(part.src + at + kAhead);
       _mm_store_si128(reinterpret_cast<__m128i*>(packed + 16 * q), _mm_loadu_si128(static_cast<const __m128i*>(from)));
     }
@@ -69,4 +66,3 @@ void amx_pack_planar(const uint16_t* src, int64_t plane, int channels, int width
 }
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD
-#endif

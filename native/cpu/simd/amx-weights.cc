@@ -3,7 +3,6 @@
 #include "cpu/simd/amx-kernels.h"
 #include "cpu/simd/amx.h"
 
-#if GOOGLENET_AMX
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
@@ -50,7 +49,7 @@ void amx_weights_bytes(const AmxFilter& f, const AmxFactor* factors, const float
   const __m512i lanes = sixteen(f.output_stride);
   for (int s = 0; s < f.steps; s++)
     for (int b = 0; b < blocks; b++) {
-      const Vec scale = load(outputs + output + b * B);
+      const Vec scale = divide(all(1), load(outputs + output + b * B));
       for (int q = 0; q < 4; q++) {
         const AmxFactor& factor = factors[4 * s + q];
         const float* from = f.weights + (output + b * B) * f.output_stride + factor.input * f.input_stride +
@@ -84,4 +83,3 @@ void amx_weights_planar(const AmxFilter& f, int channels, int output, int blocks
 }
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD
-#endif

@@ -2,14 +2,10 @@
 //   a  rows x 32 bf16: a row is a pixel, say, with 32 channels
 //   b  16 rows x 16 columns of pairs [2] of bf16: row k holds the factors of a's columns 2k and 2k + 1
 //   c  rows x 16 f32
-// Denormals count as 0 and sums round to nearest even, whatever MXCSR says. Files that use this say `#if GOOGLENET_AMX`
-// and so are empty for other instruction sets. The assembler's own words, because GCC 12's intrinsics do not tell the
+// Denormals count as 0 and sums round to nearest even, whatever MXCSR says. The assembler's own words, because GCC 12's intrinsics do not tell the
 // compiler that a tile load reads memory.
 #pragma once
 #include "cpu/simd/vector.h"
-
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
-#define GOOGLENET_AMX 1
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 
@@ -57,4 +53,3 @@ GOOGLENET_INLINE void multiply_byte_tiles() {
 }
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD
-#endif

@@ -2,8 +2,6 @@
 // reduced once.
 #include "cpu/simd/functions.h"
 
-#if GOOGLENET_WIDTH == 51216
-
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
@@ -76,5 +74,3 @@ const ByteKernels& bytes_avx512_bf16() {
 }
 
 }  // namespace googlenet::cpu
-
-#endif
