@@ -2,10 +2,11 @@
 // how many have come. Two kinds of region:
 //   fixed    parallel() with count <= threads: thread t runs body(t), all of them at once (oneDNN puts barriers
 //            between such bodies);
-//   dynamic  all others: whoever has come takes chunks off a counter, and a thread that wakes too late for a short
-//            region is locked out instead of waited for.
+//   dynamic  all others: whoever has come takes chunks off the counter of its own share, then off the others', and a
+//            thread that wakes too late for a short region is locked out instead of waited for.
 #include "core/threads.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -69,19 +70,27 @@ struct Inside {
 }  // namespace
 
 struct ThreadPool::State {
-  int threads = 1;
+  explicit State(int count) : threads(count), shares(size_t(count)) {}
+
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t last = 0;
+  };
+
+  int threads;
   std::chrono::microseconds worker_spin{0};
   std::vector<std::thread> workers;
   std::mutex turn;  // held by the caller during a region
 
   // The region, written before the gate opens and stable until everyone who came has left.
-  void (*call)(const void*, int64_t) = nullptr;
+  Call call = nullptr;
   const void* context = nullptr;
-  int64_t count = 0, chunk = 1;
-  std::exception_ptr error;  // the first one; under `sleep`
+  int64_t chunk = 1;
+  int sharers = 0;
+  std::vector<Share> shares;  // by thread
+  std::exception_ptr error;   // the first one; under `sleep`
 
   alignas(64) std::atomic<uint64_t> gate{0};
-  alignas(64) std::atomic<int64_t> next{0};
   alignas(64) std::atomic<int> left{0};
 
   alignas(64) std::mutex sleep;
@@ -90,20 +99,30 @@ struct ThreadPool::State {
   std::atomic<bool> caller_sleeps{false};
   std::atomic<bool> stop{false};
 
-  void body(int64_t first, int64_t last) {
+  void divide(int64_t count) {
+    for (int t = 0; t < sharers; t++) {
+      shares[size_t(t)].next.store(count * t / sharers, std::memory_order_relaxed);
+      shares[size_t(t)].last = count * (t + 1) / sharers;
+    }
+    chunk = std::max<int64_t>(count / (int64_t(sharers) * 16), 1);
+  }
+
+  void body(int thread, int64_t first, int64_t last) {
     try {
-      for (int64_t i = first; i < last; i++) call(context, i);
+      for (int64_t i = first; i < last; i++) call(context, thread, i);
     } catch (...) {
       std::lock_guard<std::mutex> lock(sleep);
       if (!error) error = std::current_exception();
     }
   }
 
-  void take_chunks() {
-    for (;;) {
-      const int64_t first = next.fetch_add(chunk, std::memory_order_relaxed);
-      if (first >= count) return;
-      body(first, first + chunk < count ? first + chunk : count);
+  void take_chunks(int thread) {
+    for (int i = 0; i < sharers; i++) {
+      Share& share = shares[size_t((thread + i) % sharers)];
+      while (share.next.load(std::memory_order_relaxed) < share.last) {
+        const int64_t first = share.next.fetch_add(chunk, std::memory_order_relaxed);
+        if (first < share.last) body(thread, first, std::min(first + chunk, share.last));
+      }
     }
   }
 
@@ -139,24 +158,23 @@ struct ThreadPool::State {
       seen = generation(now);
       if (now & kFixed) {
         if (t < seats(now)) {
-          body(t, t + 1);
+          body(t, t, t + 1);
           leave();
         }
         continue;
       }
       bool entered = false;
-      while (!entered && generation(now) == seen && seats(now) > 0) entered = gate.compare_exchange_weak(now, now + 1);
+      while (!entered && generation(now) == seen && t < seats(now)) entered = gate.compare_exchange_weak(now, now + 1);
       if (entered) {
-        take_chunks();
+        take_chunks(t);
         leave();
       }
     }
   }
 };
 
-ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>(std::clamp(threads, 1, kMaxThreads))) {
   State& s = *state_;
-  s.threads = threads < 1 ? 1 : threads > kMaxThreads ? kMaxThreads : threads;
   if (s.threads <= available_cores()) s.worker_spin = kWorkerSpin;
 #if !defined(_WIN32)
   sigset_t all, before;  // signals are the host program's: none is delivered to a worker
@@ -196,28 +214,28 @@ int ThreadPool::threads() const { return state_->threads; }
 
 bool ThreadPool::in_parallel() { return inside; }
 
-void ThreadPool::run(int64_t count, void (*call)(const void*, int64_t), const void* context, bool together) {
+void ThreadPool::run(int64_t count, Call call, const void* context, bool together) {
   if (count <= 0) return;
   if (inside) {
-    for (int64_t i = 0; i < count; i++) call(context, i);
+    for (int64_t i = 0; i < count; i++) call(context, 0, i);
     return;
   }
   State& s = *state_;
   if (count == 1 || s.threads == 1) {
     Inside mark;
-    for (int64_t i = 0; i < count; i++) call(context, i);
+    for (int64_t i = 0; i < count; i++) call(context, 0, i);
     return;
   }
 
   std::unique_lock<std::mutex> turn(s.turn);
   Inside mark;
   const bool fixed = together && count <= s.threads;
-  s.call = call, s.context = context, s.count = count;
-  s.chunk = count / (int64_t(s.threads) * 16) > 1 ? count / (int64_t(s.threads) * 16) : 1;
-  s.next.store(0, std::memory_order_relaxed);
+  s.call = call, s.context = context;
+  s.sharers = int(std::min<int64_t>(count, s.threads));
+  if (!fixed) s.divide(count);
   s.left.store(0, std::memory_order_relaxed);
   const uint64_t head = uint64_t(uint32_t(generation(s.gate.load(std::memory_order_relaxed)) + 1)) << 32;
-  const uint64_t invited = uint64_t(fixed ? count : s.threads) << 16;
+  const uint64_t invited = uint64_t(s.sharers) << 16;
   s.gate.store(head | invited | (fixed ? kFixed : 0));
   if (s.sleepers.load() > 0) {
     { std::lock_guard<std::mutex> lock(s.sleep); }
@@ -226,10 +244,10 @@ void ThreadPool::run(int64_t count, void (*call)(const void*, int64_t), const vo
 
   int expected;
   if (fixed) {
-    s.body(0, 1);
+    s.body(0, 0, 1);
     expected = int(count) - 1;
   } else {
-    s.take_chunks();
+    s.take_chunks(0);
     expected = come(s.gate.exchange(head));
   }
   const auto all_left = [&] { return s.left.load() == expected; };

@@ -11,7 +11,6 @@
 #include "cpu/amx.h"
 #include "cpu/amx_plan.h"
 #include "cpu/amx_weights.h"
-#include "cpu/slots.h"
 #include "cpu/view.h"
 
 namespace googlenet::cpu {
@@ -74,7 +73,7 @@ class AmxData : public gn_kernel {
   void run(const gn_bindings& b) override {
     const int64_t count = int64_t(plan_.chunks.size()), pairs = (product_.blocks + 1) / 2;
     if (!together_) {
-      in_slots(pool_, count, [&](int64_t slot, int64_t i) {
+      pool_.items(count, [&](int64_t slot, int64_t i) {
         pack(b, plan_.chunks[size_t(i)], packed(b, slot), 0, parts(plan_.chunks[size_t(i)]));
         multiply(b, plan_.chunks[size_t(i)], packed(b, slot), 0, int(pairs));
       });
@@ -84,7 +83,7 @@ class AmxData : public gn_kernel {
       const AmxPlan::Chunk& chunk = plan_.chunks[size_t(i)];
       pool_.ranges(parts(chunk), [&](int64_t first, int64_t last) { pack(b, chunk, packed(b, i), first, last); });
     }
-    in_slots(pool_, count * pairs, [&](int64_t, int64_t item) {
+    pool_.items(count * pairs, [&](int64_t, int64_t item) {
       const int64_t i = item % count, pair = item / count;
       multiply(b, plan_.chunks[size_t(i)], packed(b, i), int(pair), int(pair + 1));
     });

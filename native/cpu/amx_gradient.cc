@@ -8,7 +8,6 @@
 #include "backend/scratch.h"
 #include "cpu/amx.h"
 #include "cpu/simd/amx-gradient.h"
-#include "cpu/slots.h"
 #include "cpu/view.h"
 
 namespace googlenet::cpu {
@@ -120,7 +119,7 @@ class AmxGradient : public gn_kernel {
       float* tiles = Scratch::floats(b, sums_at_) + range * (tiles_ + shape_.outputs * 16);
       sums.push_back({tiles, tiles + tiles_});
     }
-    in_slots(pool_, int64_t(parts_.size()), [&](int64_t slot, int64_t p) {
+    pool_.items(int64_t(parts_.size()), [&](int64_t slot, int64_t p) {
       const AmxGradientPart& part = parts_[size_t(p)];
       AmxGradientSums to = sums[size_t(p / (int64_t(parts_.size()) / ranges_))];
       if (part.input[0] || part.tap[0] || ranges_ == 1) to.bias = nullptr;

@@ -139,8 +139,11 @@ void AmxPlan::cut(int64_t bytes, int wanted) {
     Chunk c = {0, int(pairs * i / pieces * 2), std::min(count, int(pairs * (i + 1) / pieces * 2)), 0, 0};
     c.low = unit(c.first), c.high = unit(c.last - 1) + reach;
     most_units = std::max(most_units, c.high - c.low), most_tiles = std::max(most_tiles, c.last - c.first);
-    for (c.group = 0; c.group < groups; c.group++) chunks.push_back(c);
+    chunks.push_back(c);
   }
+  // Group by group: threads begin with images of their own, which the layer before left in their caches.
+  for (int group = 1; group < groups; group++)
+    for (int i = 0; i < pieces; i++) chunks.push_back(chunks[size_t(i)]), chunks.back().group = group;
   block_bytes = alone ? int64_t(rows) * kStepBytes : most_units * unit_bytes;
   chunk_bytes = bytes_of(most_tiles, most_units);
   if (shape.planar) return;

@@ -19,14 +19,22 @@ struct PoolWindows {
   std::vector<float> inverse_area_;
 };
 
-/** body(image, block, first row, last row) for all rows of a view's planes, divided between the threads. */
+/** body(image, block, first row, last row) for all rows of a view's planes, divided between the threads: by rows of an
+ *  image as other layers divide it, or where there are few by planes. */
 template <class Body>
 void for_rows(ThreadPool& pool, const View& view, const Body& body) {
-  pool.ranges(int64_t(view.n) * view.blocks * view.h, [&](int64_t first, int64_t last) {
+  const int64_t rows = int64_t(view.n) * view.h;
+  if (rows < 8 * pool.threads()) {
+    pool.ranges(int64_t(view.n) * view.blocks, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; i++) body(i / view.blocks, i % view.blocks, 0, view.h);
+    });
+    return;
+  }
+  pool.ranges(rows, [&](int64_t first, int64_t last) {
     while (first < last) {
-      const int64_t plane = first / view.h, start = plane * view.h;
-      const int y0 = int(first - start), y1 = last - start < view.h ? int(last - start) : view.h;
-      body(plane / view.blocks, plane % view.blocks, y0, y1);
+      const int64_t n = first / view.h;
+      const int y0 = int(first - n * view.h), y1 = last - n * view.h < view.h ? int(last - n * view.h) : view.h;
+      for (int b = 0; b < view.blocks; b++) body(n, b, y0, y1);
       first += y1 - y0;
     }
   });

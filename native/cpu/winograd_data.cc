@@ -8,7 +8,6 @@
 #include "core/status.h"
 #include "cpu/cache.h"
 #include "cpu/simd.h"
-#include "cpu/slots.h"
 #include "cpu/view.h"
 #include "cpu/winograd.h"
 #include "cpu/winograd_tiles.h"
@@ -94,7 +93,7 @@ class WinogradData : public gn_kernel {
   void run_apart(const gn_bindings& b) {
     const float* src = src_.bind<float>(b);
     float* dst = dst_.bind<float>(b);
-    in_slots(pool_, int64_t(tiles_.blocks.size()), [&](int64_t slot, int64_t i) {
+    pool_.items(int64_t(tiles_.blocks.size()), [&](int64_t slot, int64_t i) {
       const WinogradBlock& block = tiles_.blocks[size_t(i)];
       kernels_.winograd_input(shape_, block, src, v(b, slot), 0, int64_t(block.first[4]) * src_.blocks);
       kernels_.winograd_output(shape_, block, v(b, slot), weights_->data(), bias(b), dst, m(b, slot), 0, int(chunks()));
@@ -111,7 +110,7 @@ class WinogradData : public gn_kernel {
       });
     }
     const int64_t blocks = int64_t(tiles_.blocks.size());
-    in_slots(pool_, blocks * chunks(), [&](int64_t slot, int64_t item) {
+    pool_.items(blocks * chunks(), [&](int64_t slot, int64_t item) {
       const int64_t i = item % blocks, chunk = item / blocks;
       kernels_.winograd_output(shape_, tiles_.blocks[size_t(i)], v(b, i), weights_->data(), bias(b), dst, m(b, slot),
                                int(chunk), int(chunk + 1));

@@ -6,7 +6,6 @@
 #include "backend/scratch.h"
 #include "cpu/cache.h"
 #include "cpu/simd.h"
-#include "cpu/slots.h"
 #include "cpu/view.h"
 #include "cpu/winograd.h"
 #include "cpu/winograd_tiles.h"
@@ -82,7 +81,7 @@ class WinogradGradient : public gn_kernel {
   void multiply(const gn_bindings& b, const WinogradBlock& block) {
     const int chunks = (shape_.outputs + kernels_.winograd_chunk - 1) / kernels_.winograd_chunk;
     const int parts = std::min(chunks, (8 * pool_.threads() + points_ - 1) / points_);
-    in_slots(pool_, int64_t(points_) * parts, [&](int64_t, int64_t item) {
+    pool_.items(int64_t(points_) * parts, [&](int64_t, int64_t item) {
       const int point = int(item / parts), part = int(item % parts);
       kernels_.winograd_gradient(shape_, block, point, at(b, v_at_), at(b, z_at_), at(b, du_at_),
                                  &block == &tiles_.blocks.front(), chunks * part / parts, chunks * (part + 1) / parts);

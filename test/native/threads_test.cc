@@ -25,6 +25,30 @@ static void counts(int threads) {
   check(good, "pool: every index once");
 }
 
+// Scratch is handed out by the thread's number: no two bodies at a time have the same one.
+static void items(int threads) {
+  ThreadPool pool(threads);
+  bool good = true;
+  for (int round = 0; round < 2000; round++) {
+    const int count = 1 + round % 41, most = count < threads ? count : threads;
+    std::vector<int> seen(count, 0);
+    std::vector<std::atomic<int>> busy(threads);
+    std::atomic<bool> apart{true};
+    pool.items(count, [&](int64_t thread, int64_t i) {
+      if (thread < 0 || thread >= most) {
+        apart = false;
+        return;
+      }
+      if (busy[thread].fetch_add(1) > 0) apart = false;
+      seen[i]++;
+      busy[thread].fetch_sub(1);
+    });
+    good &= apart;
+    for (const int s : seen) good &= s == 1;
+  }
+  check(good, "pool: every item once, by threads apart");
+}
+
 // oneDNN puts barriers between bodies: each must have a thread of its own.
 static void barriers(int threads) {
   ThreadPool pool(threads);
@@ -99,7 +123,7 @@ static void idle() {
 
 void thread_tests() {
   check(googlenet::available_cores() >= 1, "available_cores");
-  for (const int threads : {1, 2, 3, 8}) counts(threads);
+  for (const int threads : {1, 2, 3, 8}) counts(threads), items(threads);
   for (const int threads : {2, 3, 6}) barriers(threads);
   nesting_and_errors();
   callers();

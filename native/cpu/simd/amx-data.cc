@@ -6,6 +6,8 @@
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
+GOOGLENET_INLINE int divide_up(int a, int b) { return (a + b - 1) / b; }
+
 template <bool bytes>
 struct Output {
   typedef uint16_t Element;
@@ -72,30 +74,42 @@ GOOGLENET_INLINE void multiply_kind() {
     multiply_tiles<c, a, b>();
 }
 
+/** Weights that are asked for while others are multiplied: from `at` on, so many lines a step. */
+struct Ahead {
+  const char* at;
+  int lines;
+};
+
 /** Multiplies all steps: tile c is position tile c / 2, block c % 2. In the first step the sums of the multiplication
- *  before, `results`, are taken out tile by tile (all at once would leave the multiplier waiting); later steps write
- *  them. */
+ *  before, `results`, are taken out tile by tile (all at once would leave the multiplier waiting); between the
+ *  instructions of later steps they are written. */
 template <int tiles, int blocks, class Kind>
-void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, const char* weights,
+void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, const char* weights, Ahead ahead,
               Results<Kind>& results) {
   const char *first = packed + tile[0].from, *second = packed + tile[tiles - 1].from;
   const int64_t row_bytes = p.row_bytes;
-  const int rate = p.steps > 1 ? (results.rows + p.steps - 2) / (p.steps - 1) : results.rows;
+  constexpr int kGaps = tiles * blocks + tiles + blocks;  // instructions of a step
+  const int rate = divide_up(results.rows, kGaps * larger(p.steps - 1, 1));
   for (int s = 0; s < p.steps; s++, weights += blocks * kTileBytes) {
-    load_tile<4>(first + p.offsets[s], row_bytes);
-    load_tile<6>(weights, kTileRowBytes);
+    const auto then = [&] {
+      if (s > 0) write(results, rate);
+    };
+    for (int i = 0; i < ahead.lines; i++, ahead.at += kTileRowBytes) _mm_prefetch(ahead.at, _MM_HINT_T1);
+    load_tile<4>(first + p.offsets[s], row_bytes), then();
+    load_tile<6>(weights, kTileRowBytes), then();
+    if constexpr (tiles == 2) load_tile<5>(second + p.offsets[s], row_bytes), then();
+    if constexpr (blocks == 2) load_tile<7>(weights + kTileBytes, kTileRowBytes), then();
     if (s == 0) take<0>(results, p.rows);
-    multiply_kind<Kind, 0, 4, 6>();
-    if constexpr (tiles == 2) load_tile<5>(second + p.offsets[s], row_bytes);
+    multiply_kind<Kind, 0, 4, 6>(), then();
     if (s == 0) take<2>(results, p.rows);
-    if constexpr (tiles == 2) multiply_kind<Kind, 2, 5, 6>();
-    if constexpr (blocks == 2) load_tile<7>(weights + kTileBytes, kTileRowBytes);
+    if constexpr (tiles == 2) multiply_kind<Kind, 2, 5, 6>(), then();
     if (s == 0) take<1>(results, p.rows);
-    if constexpr (blocks == 2) multiply_kind<Kind, 1, 4, 7>();
+    if constexpr (blocks == 2) multiply_kind<Kind, 1, 4, 7>(), then();
     if (s == 0) take<3>(results, p.rows);
     if constexpr (tiles == 2 && blocks == 2) multiply_kind<Kind, 3, 5, 7>();
-    if (s > 0 || p.steps == 1) write(results, rate);
+    then();
   }
+  if (p.steps == 1) write(results, results.rows);
 }
 
 template <class Kind>
@@ -112,12 +126,15 @@ void product(const AmxProduct& p, const AmxTile* tiles, int count, const void* p
   for (int pair = first; pair < last; pair++) {
     const char* factors = static_cast<const char*>(weights) + int64_t(pair) * p.steps * 2 * kTileBytes;
     const int block = 2 * pair, blocks = smaller(2, p.blocks - block);
+    Ahead ahead = {factors + int64_t(p.steps) * 2 * kTileBytes, 0};  // the next pair's, spread over this one
+    if (block + 2 < p.blocks) ahead.lines = divide_up(2 * kTileBytes / kTileRowBytes, divide_up(count, 2));
     for (int t = 0; t < count; t += 2) {
       const int together = smaller(2, count - t);
-      if (together == 1)
-        (blocks == 2 ? multiply<1, 2, Kind> : multiply<1, 1, Kind>)(p, tiles + t, input, factors, results);
-      else
-        (blocks == 2 ? multiply<2, 2, Kind> : multiply<2, 1, Kind>)(p, tiles + t, input, factors, results);
+      const auto run = together == 2 ? blocks == 2 ? multiply<2, 2, Kind> : multiply<2, 1, Kind>
+                       : blocks == 2 ? multiply<1, 2, Kind>
+                                     : multiply<1, 1, Kind>;
+      run(p, tiles + t, input, factors, ahead, results);
+      ahead.at += int64_t(p.steps) * ahead.lines * kTileRowBytes;
       for (int i = 0; i < together; i++)
         for (int row = 0; row < p.rows; row++) results.to[i * p.rows + row] = p.to[tiles[t + i].to + row];
       results.next = 0, results.rows = together * p.rows, results.blocks = blocks;

@@ -3,6 +3,9 @@
 // Works on tiles of a few pixels, copied so that a pixel's channels lie side by side with zeros at both ends: a window
 // is then `size` unaligned loads, and the planes, often a multiple of 4096 bytes apart, are read one after another.
 #include "cpu/simd/lrn.h"
+#if GOOGLENET_WIDTH == 51216
+#include "cpu/simd/lrn-pairs.h"
+#endif
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
@@ -134,6 +137,14 @@ int64_t lrn_scratch(const LrnShape& p) { return 3 * width(p) * p.tile; }
 
 // Size 5 and beta 0.75, the paper's, become constants of the loops.
 void lrn_across_forward(const LrnShape& p, const Element* src, Element* dst, int64_t pixels, float* scratch) {
+#if GOOGLENET_WIDTH == 51216
+  if (p.size == 5 && p.beta == 0.75f) {
+    int64_t i = 0;
+    for (; i + 2 <= pixels; i += 2) normalize_pairs<2>(p, src + i * B, dst + i * B);
+    for (; i < pixels; i++) normalize_pairs<1>(p, src + i * B, dst + i * B);
+    return;
+  }
+#endif
   if constexpr (kSlides) {
     if (p.size == 5 && p.beta == 0.75f) {
       int64_t i = 0;

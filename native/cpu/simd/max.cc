@@ -1,6 +1,9 @@
 // Forward max pooling of one plane [h][w][B]: padding never wins, and of equal values the first in reading order does
 // (Caffe, pooling_layer.cpp). Windows of 3x3 with stride 1 or 2, all of GoogLeNet's, have their own loops.
 #include "cpu/simd/functions.h"
+#if GOOGLENET_WIDTH == 51216
+#include "cpu/simd/max-pairs.h"
+#endif
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
@@ -21,6 +24,9 @@ GOOGLENET_INLINE void row_3x3(const PoolShape& p, const Element* src, Element* d
   const Element* b = src + int64_t(smaller(larger(top + 1, 0), bottom_row)) * p.w * B;
   const Element* c = src + int64_t(smaller(larger(top + 2, 0), bottom_row)) * p.w * B;
   int x = -p.pad_w;
+#if GOOGLENET_WIDTH == 51216
+  return max_row_pairs({a, b, c, p.w, x}, stride, p.out_w, dst);
+#endif
   Vec left = column_max(a, b, c, larger(x, 0));
   if (stride == 1) {
     Vec middle = column_max(a, b, c, smaller(larger(x + 1, 0), last));
