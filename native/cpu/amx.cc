@@ -60,6 +60,7 @@ bool amx_int8_available() { return amx_available() && has_byte_products(); }
 Kernel make_amx(gn_device& device, const gn_step& step) {
   if (!device.amx) return nullptr;
 #if defined(__x86_64__)
+  if (step.op == GN_LINEAR) return make_amx_linear(device, step);
   return step.direction == GN_BACKWARD_WEIGHTS ? make_amx_gradient(device, step) : make_amx_data(device, step);
 #else
   (void)step;

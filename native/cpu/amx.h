@@ -11,11 +11,13 @@ bool amx_available();
 /** The same, and AMX multiplies bytes too. */
 bool amx_int8_available();
 
-/** A kernel for the step, or null where it is not a convolution that AMX is used for. */
+/** A kernel for the step, or null where it is no convolution or fully connected layer that AMX is used for. */
 Kernel make_amx(gn_device& device, const gn_step& step);
 
-/** The kernels themselves, on a processor that has AMX, or null. Forward, and backward data; backward weights. */
+/** The kernels themselves, on a processor that has AMX, or null. Forward, and backward data; forward of a fully connected
+ *  layer, a window as large as its source; backward weights. */
 Kernel make_amx_data(gn_device& device, const gn_step& step);
+Kernel make_amx_linear(gn_device& device, const gn_step& step);
 Kernel make_amx_gradient(gn_device& device, const gn_step& step);
 
 }  // namespace googlenet::cpu

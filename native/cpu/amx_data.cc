@@ -53,7 +53,7 @@ class AmxData : public gn_kernel {
     implementation = src_.type == GN_U8 ? "amx:int8" : "amx:bf16";
     product_ = {plan_.rows,         plan_.row_bytes,   plan_.steps(),         plan_.offsets.data(),
                 plan_.to.data(),    dst_.span / 16,    plan_.shape.dst_plane, !backward_ && step.attributes.relu,
-                src_.type == GN_U8, dst_.type == GN_U8};
+                src_.type == GN_U8, dst_.type == GN_U8, dst_.type == GN_F32};
     Scratch scratch;
     packed_at_ = scratch.add((together_ ? int64_t(plan_.chunks.size()) : pool_.threads()) * plan_.chunk_bytes);
     scratch_bytes = scratch.bytes();
@@ -171,10 +171,20 @@ Kernel make_amx_data(gn_device& device, const gn_step& step) {
   const bool backward = step.direction == GN_BACKWARD_DATA;
   const gn_tensor& src = backward ? step.diff_src : step.src;
   const gn_tensor& dst = backward ? step.diff_dst : step.dst;
-  if (src.type == GN_F32 || dst.type == GN_F32 || a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1)
+  if (src.type == GN_F32 || (dst.type == GN_F32 && (backward || src.type != GN_BF16)) || a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1)
     return nullptr;
   const bool can = src.planar ? !backward && src.c <= 4 && a.kernel_w <= 8 : a.stride_h == 1 && a.stride_w == 1;
   return can ? std::make_unique<AmxData>(device, step) : nullptr;
+}
+
+// Caffe flattens (C, H, W), which are a window's weights.
+Kernel make_amx_linear(gn_device& device, const gn_step& step) {
+  if (step.direction != GN_FORWARD || step.src.planar) return nullptr;
+  gn_step window = step;
+  gn_attributes& a = window.attributes;
+  a.kernel_h = step.src.h, a.kernel_w = step.src.w, a.pad_h = a.pad_w = 0;
+  a.stride_h = a.stride_w = a.dilation_h = a.dilation_w = a.groups = 1;
+  return make_amx_data(device, window);
 }
 
 }  // namespace googlenet::cpu

@@ -1,5 +1,5 @@
 // AMX products of a convolution: 2 tiles of pixels by 2 blocks of outputs are summed up at a time, in tiles 0 to 3. While
-// the next four are being multiplied, the last four are scaled, get bias and ReLU, are rounded to bf16 or u8 and written.
+// the next four are being multiplied, the last four are scaled, get bias and ReLU, are rounded to bf16 or u8, or not, and written.
 #include "cpu/simd/amx-kernels.h"
 #include "cpu/simd/amx.h"
 
@@ -8,25 +8,18 @@ namespace {
 
 GOOGLENET_INLINE int divide_up(int a, int b) { return (a + b - 1) / b; }
 
-template <bool bytes>
-struct Output {
-  typedef uint16_t Element;
-};
-template <>
-struct Output<true> {
-  typedef uint8_t Element;
-};
-
-/** Whether inputs and outputs are bytes; else they are bf16. */
-template <bool in, bool out>
+/** Whether inputs are bytes, else they are bf16, and what outputs are: bf16, bytes or f32. */
+template <bool bytes, class Output>
 struct Kind {
-  static constexpr bool bytes_in = in, bytes_out = out, scaled = in || out;
+  typedef Output Element;
+  static constexpr bool bytes_in = bytes, bytes_out = sizeof(Output) == 1, floats_out = sizeof(Output) == 4;
+  static constexpr bool scaled = bytes_in || bytes_out;
 };
 
 /** Finished sums on their way to dst, from row `next` on: one position a row. */
 template <class Kind>
 struct Results {
-  typedef typename Output<Kind::bytes_out>::Element Element;
+  typedef typename Kind::Element Element;
   alignas(64) float sums[2][2 * kTileRows][B];  // [block][row]; s32 where bytes come in
   alignas(64) int32_t to[2 * kTileRows];
   int next = 0, rows = 0, blocks = 0;
@@ -36,12 +29,14 @@ struct Results {
 };
 
 template <class Kind>
-GOOGLENET_INLINE void write_block(const Results<Kind>& r, int row, int block, typename Results<Kind>::Element* dst) {
+GOOGLENET_INLINE void write_block(const Results<Kind>& r, int row, int block, typename Kind::Element* dst) {
   Vec value = load(r.sums[block][row]);
   if constexpr (Kind::bytes_in) value = _mm512_cvtepi32_ps(_mm512_castps_si512(value));
   value = Kind::scaled ? fma(value, r.scale[block], r.bias[block]) : add(value, r.bias[block]);
   value = _mm512_max_ps(r.least, value);  // a NaN stays one
-  if constexpr (Kind::bytes_out)
+  if constexpr (Kind::floats_out)
+    store(dst, value);
+  else if constexpr (Kind::bytes_out)
     _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(value)));
   else
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
@@ -138,7 +133,7 @@ void product(const AmxProduct& p, const AmxTile* tiles, int count, const void* p
       for (int i = 0; i < together; i++)
         for (int row = 0; row < p.rows; row++) results.to[i * p.rows + row] = p.to[tiles[t + i].to + row];
       results.next = 0, results.rows = together * p.rows, results.blocks = blocks;
-      results.dst = static_cast<typename Results<Kind>::Element*>(dst) + block * p.plane;
+      results.dst = static_cast<typename Kind::Element*>(dst) + block * p.plane;
       for (int i = 0; i < blocks; i++) {
         results.bias[i] = bias ? load(bias + (block + i) * B) : zero();
         if constexpr (Kind::scaled) results.scale[i] = load(scale + (block + i) * B);
@@ -154,10 +149,11 @@ void product(const AmxProduct& p, const AmxTile* tiles, int count, const void* p
 
 void amx_product(const AmxProduct& p, const AmxTile* tiles, int count, const void* packed, const void* weights,
                  const float* scale, const float* bias, void* dst, int first, int last) {
-  decltype(&product<Kind<false, false>>) run = product<Kind<false, false>>;
-  if (p.bytes_in && p.bytes_out) run = product<Kind<true, true>>;
-  if (p.bytes_in && !p.bytes_out) run = product<Kind<true, false>>;
-  if (!p.bytes_in && p.bytes_out) run = product<Kind<false, true>>;
+  const auto run = p.floats_out              ? product<Kind<false, float>>
+                   : p.bytes_in && p.bytes_out ? product<Kind<true, uint8_t>>
+                   : p.bytes_in                ? product<Kind<true, uint16_t>>
+                   : p.bytes_out               ? product<Kind<false, uint8_t>>
+                                               : product<Kind<false, uint16_t>>;
   run(p, tiles, count, packed, weights, scale, bias, dst, first, last);
 }
 

@@ -27,6 +27,7 @@ struct AmxProduct {
   int64_t plane;           // elements from block to block of dst
   bool relu;
   bool bytes_in, bytes_out;  // src is u8; dst is
+  bool floats_out;           // dst is f32, of a src in bf16
 };
 
 /** 16 channels of a source as one part of packed rows. */

@@ -1,5 +1,5 @@
-// Pooling of u8 at inference: planes [h][w][16]. Of 3x3 windows, all of GoogLeNet's maxima, a row's columns are each
-// reduced once.
+// Pooling of u8 at inference: planes [h][w][16]. Of windows of three columns, all of GoogLeNet's maxima, four are worked
+// on together.
 #include "cpu/simd/functions.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
@@ -9,36 +9,53 @@ constexpr int kBlock = 16;
 
 GOOGLENET_INLINE __m128i bytes(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 
-/** Rows [y0, y1) of column x. */
-GOOGLENET_INLINE __m128i column_max(const uint8_t* src, int64_t row, int y0, int y1, int x) {
-  const uint8_t* at = src + y0 * row + int64_t(x) * kBlock;
-  __m128i best = _mm_setzero_si128();
-  for (int y = y0; y < y1; y++, at += row) best = _mm_max_epu8(best, bytes(at));
+/** Largest of rows [y0, y1) at columns x to x + 3; 0 outside the plane. */
+GOOGLENET_INLINE __m512i four_columns(const PoolShape& p, const uint8_t* src, int y0, int y1, int x) {
+  __mmask16 inside = 0xffff;  // a pixel is four lanes
+  if (x < 0) inside = __mmask16(inside << 4 * smaller(-x, 4));
+  if (x + 4 > p.w) inside &= __mmask16(0xffff >> 4 * smaller(x + 4 - p.w, 4));
+  __m512i best = _mm512_setzero_si512();
+  for (int y = y0; y < y1; y++)
+    best = _mm512_max_epu8(best, _mm512_maskz_loadu_epi32(inside, src + (int64_t(y) * p.w + x) * kBlock));
   return best;
 }
 
+/** A row of windows of three columns, four at a time. */
+GOOGLENET_INLINE void max_row(const PoolShape& p, const uint8_t* src, int y0, int y1, uint8_t* dst) {
+  int x = -p.pad_w;
+  __m512i first = four_columns(p, src, y0, y1, x);
+  for (int ox = 0; ox < p.out_w; ox += 4, x += 4 * p.stride_w, dst += 4 * kBlock) {
+    const __m512i second = four_columns(p, src, y0, y1, x + 4);
+    __m512i left = first, middle, right;
+    if (p.stride_w == 1) {
+      middle = _mm512_alignr_epi32(second, first, 4), right = _mm512_alignr_epi32(second, first, 8);
+      first = second;
+    } else {
+      first = four_columns(p, src, y0, y1, x + 8);
+      middle = _mm512_shuffle_i32x4(left, second, 0xdd), left = _mm512_shuffle_i32x4(left, second, 0x88);
+      right = _mm512_alignr_epi32(first, left, 4);
+    }
+    const int count = smaller(4, p.out_w - ox);
+    _mm512_mask_storeu_epi32(dst, __mmask16(0xffff >> 4 * (4 - count)),
+                             _mm512_max_epu8(_mm512_max_epu8(left, middle), right));
+  }
+}
+
 void max_forward_bytes(const PoolShape& p, const uint8_t* src, uint8_t* dst, int first, int last) {
-  const int64_t row = int64_t(p.w) * kBlock;
-  const auto inside = [&](int x) { return x >= 0 && x < p.w; };
   for (int oy = first; oy < last; oy++) {
     const int top = oy * p.stride_h - p.pad_h;
     const int y0 = larger(top, 0), y1 = smaller(top + p.kernel_h, p.h);
-    const auto column = [&](int x) { return inside(x) ? column_max(src, row, y0, y1, x) : _mm_setzero_si128(); };
     uint8_t* to = dst + int64_t(oy) * p.out_w * kBlock;
-    const bool by_three = p.kernel_w == 3 && p.stride_w <= 2;
-    __m128i left = column(-p.pad_w), middle = column(1 - p.pad_w);
+    if (p.kernel_w == 3 && p.stride_w <= 2) {
+      max_row(p, src, y0, y1, to);
+      continue;
+    }
     for (int ox = 0; ox < p.out_w; ox++, to += kBlock) {
-      const int x = ox * p.stride_w - p.pad_w;
-      __m128i best;
-      if (by_three) {
-        const __m128i right = column(x + 2);
-        best = _mm_max_epu8(_mm_max_epu8(left, middle), right);
-        left = p.stride_w == 1 ? middle : right;
-        middle = p.stride_w == 1 ? right : column(x + 3);
-      } else {
-        best = _mm_setzero_si128();
-        for (int k = 0; k < p.kernel_w; k++) best = _mm_max_epu8(best, column(x + k));
-      }
+      const int left = ox * p.stride_w - p.pad_w;
+      const int x0 = larger(left, 0), x1 = smaller(left + p.kernel_w, p.w);
+      __m128i best = _mm_setzero_si128();
+      for (int y = y0; y < y1; y++)
+        for (int x = x0; x < x1; x++) best = _mm_max_epu8(best, bytes(src + (int64_t(y) * p.w + x) * kBlock));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to), best);
     }
   }
