@@ -76,35 +76,30 @@ struct Ahead {
 };
 
 /** Multiplies all steps: tile c is position tile c / 2, block c % 2. In the first step the sums of the multiplication
- *  before, `results`, are taken out tile by tile (all at once would leave the multiplier waiting); between the
- *  instructions of later steps they are written. */
+ *  before, `results`, are taken out tile by tile (all at once would leave the multiplier waiting); later steps write
+ *  them. */
 template <int tiles, int blocks, class Kind>
 void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, const char* weights, Ahead ahead,
               Results<Kind>& results) {
   const char *first = packed + tile[0].from, *second = packed + tile[tiles - 1].from;
   const int64_t row_bytes = p.row_bytes;
-  constexpr int kGaps = tiles * blocks + tiles + blocks;  // instructions of a step
-  const int rate = divide_up(results.rows, kGaps * larger(p.steps - 1, 1));
+  const int rate = divide_up(results.rows, larger(p.steps - 1, 1));
   for (int s = 0; s < p.steps; s++, weights += blocks * kTileBytes) {
-    const auto then = [&] {
-      if (s > 0) write(results, rate);
-    };
     for (int i = 0; i < ahead.lines; i++, ahead.at += kTileRowBytes) _mm_prefetch(ahead.at, _MM_HINT_T1);
-    load_tile<4>(first + p.offsets[s], row_bytes), then();
-    load_tile<6>(weights, kTileRowBytes), then();
-    if constexpr (tiles == 2) load_tile<5>(second + p.offsets[s], row_bytes), then();
-    if constexpr (blocks == 2) load_tile<7>(weights + kTileBytes, kTileRowBytes), then();
+    load_tile<4>(first + p.offsets[s], row_bytes);
+    load_tile<6>(weights, kTileRowBytes);
+    if constexpr (tiles == 2) load_tile<5>(second + p.offsets[s], row_bytes);
+    if constexpr (blocks == 2) load_tile<7>(weights + kTileBytes, kTileRowBytes);
     if (s == 0) take<0>(results, p.rows);
-    multiply_kind<Kind, 0, 4, 6>(), then();
+    multiply_kind<Kind, 0, 4, 6>();
     if (s == 0) take<2>(results, p.rows);
-    if constexpr (tiles == 2) multiply_kind<Kind, 2, 5, 6>(), then();
+    if constexpr (tiles == 2) multiply_kind<Kind, 2, 5, 6>();
     if (s == 0) take<1>(results, p.rows);
-    if constexpr (blocks == 2) multiply_kind<Kind, 1, 4, 7>(), then();
+    if constexpr (blocks == 2) multiply_kind<Kind, 1, 4, 7>();
     if (s == 0) take<3>(results, p.rows);
     if constexpr (tiles == 2 && blocks == 2) multiply_kind<Kind, 3, 5, 7>();
-    then();
+    if (s > 0 || p.steps == 1) write(results, rate);
   }
-  if (p.steps == 1) write(results, results.rows);
 }
 
 template <class Kind>
