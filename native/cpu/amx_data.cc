@@ -17,6 +17,7 @@ namespace googlenet::cpu {
 namespace {
 
 constexpr int64_t kChunkBytes = 384 << 10;
+constexpr int64_t kItemsAThread = 8, kFewestTiles = 4;
 
 AmxShape shape_of(const gn_step& step, const gn_tensor& src, const gn_tensor& dst, bool backward) {
   const gn_attributes& a = step.attributes;
@@ -74,8 +75,9 @@ class AmxData : public gn_kernel {
     const int64_t count = int64_t(plan_.chunks.size()), pairs = (product_.blocks + 1) / 2;
     if (!together_) {
       pool_.items(count, [&](int64_t slot, int64_t i) {
-        pack(b, plan_.chunks[size_t(i)], packed(b, slot), 0, parts(plan_.chunks[size_t(i)]));
-        multiply(b, plan_.chunks[size_t(i)], packed(b, slot), 0, int(pairs));
+        const AmxPlan::Chunk& chunk = plan_.chunks[size_t(i)];
+        pack(b, chunk, packed(b, slot), 0, parts(chunk));
+        multiply(b, chunk, packed(b, slot), {chunk.first, chunk.last}, {0, int(pairs)});
       });
       return;
     }
@@ -83,9 +85,16 @@ class AmxData : public gn_kernel {
       const AmxPlan::Chunk& chunk = plan_.chunks[size_t(i)];
       pool_.ranges(parts(chunk), [&](int64_t first, int64_t last) { pack(b, chunk, packed(b, i), first, last); });
     }
-    pool_.items(count * pairs, [&](int64_t, int64_t item) {
-      const int64_t i = item % count, pair = item / count;
-      multiply(b, plan_.chunks[size_t(i)], packed(b, i), int(pair), int(pair + 1));
+    // Pairs of outputs are few: some tiles of one are an item, so that no thread waits long for another.
+    const int64_t most = std::max<int64_t>(1, (plan_.chunks[0].last - plan_.chunks[0].first) / kFewestTiles);
+    const int64_t parts = std::min(most, (kItemsAThread * pool_.threads() + count * pairs - 1) / (count * pairs));
+    pool_.items(count * pairs * parts, [&](int64_t, int64_t item) {
+      const int64_t part = item % parts, i = item / parts % count, pair = item / parts / count;
+      const AmxPlan::Chunk& chunk = plan_.chunks[size_t(i)];
+      const int64_t twos = (chunk.last - chunk.first + 1) / 2;
+      const Range tiles = {int(chunk.first + twos * part / parts * 2),
+                           std::min(chunk.last, int(chunk.first + twos * (part + 1) / parts * 2))};
+      multiply(b, chunk, packed(b, i), tiles, {int(pair), int(pair + 1)});
     });
   }
 
@@ -144,12 +153,17 @@ class AmxData : public gn_kernel {
     return result;
   }
 
-  void multiply(const gn_bindings& b, const AmxPlan::Chunk& chunk, const char* packed, int first, int last) const {
+  struct Range {
+    int first, last;
+  };
+  /** Some tiles of a packed chunk by some pairs of output blocks. */
+  void multiply(const gn_bindings& b, const AmxPlan::Chunk& chunk, const char* packed, Range tiles, Range pairs) const {
     char* dst = static_cast<char*>(b.arenas[dst_.arena]) + view_offset(dst_) +
                 int64_t(chunk.group) * plan_.group * plan_.shape.dst_image * gn_bytes_of(dst_.type);
     const float* bias = !bias_.empty() ? bias_.data() : bias_at_ < 0 ? nullptr : b.parameters + bias_at_;
-    avx512_bf16::amx_product(product_, plan_.tiles.data() + chunk.first, chunk.last - chunk.first,
-                             packed + plan_.start(chunk), weights_->data(), scale_.data(), bias, dst, first, last);
+    avx512_bf16::amx_product(product_, plan_.tiles.data() + tiles.first, tiles.last - tiles.first,
+                             packed + plan_.start(chunk), weights_->data(), scale_.data(), bias, dst, pairs.first,
+                             pairs.last);
   }
 
   ThreadPool& pool_;

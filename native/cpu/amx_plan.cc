@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kTileRows = 16, kStepBytes = 64, kWindow = 8;  // kWindow: columns of a planar step
 constexpr int kLargestGroup = 16;
+// Threads may be of different speed, one sharing its core with another program: the faster ones then take more chunks.
+constexpr int kChunksAThread = 4, kFewestPairs = 6;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -34,7 +36,7 @@ std::vector<AmxFactor> amx_factors(int inputs, int kernel_h, int kernel_w, int p
 
 int amx_taps(int blocks, int kernel_w, int parts) { return kernel_w > 1 ? parts / blocks : 1; }
 
-AmxPlan::AmxPlan(const AmxShape& s, int64_t bytes, int chunks) : shape(s) {
+AmxPlan::AmxPlan(const AmxShape& s, int64_t bytes, int threads) : shape(s) {
   if (!shape.planar && shape.kernel_h == 1 && shape.kernel_w == 1 && shape.pad_h == 0 && shape.pad_w == 0) {
     alone = true;
     shape.w = shape.out_w = shape.h * shape.w, shape.h = shape.out_h = 1;
@@ -44,7 +46,7 @@ AmxPlan::AmxPlan(const AmxShape& s, int64_t bytes, int chunks) : shape(s) {
     lay_out_planar();
   else
     lay_out();
-  cut(bytes, chunks);
+  cut(bytes, threads);
 }
 
 /** Groups, rows of a tile and the way through the plane that take the least time for an image. */
@@ -121,8 +123,9 @@ int64_t AmxPlan::bytes_of(int count, int64_t units) const {
   return units * unit_bytes * (shape.planar ? 1 : planes());
 }
 
-void AmxPlan::cut(int64_t bytes, int wanted) {
-  const int count = int(tiles.size()), pairs = (count + 1) / 2, groups = shape.n / group;
+void AmxPlan::cut(int64_t bytes, int threads) {
+  const int count = int(tiles.size()), groups = shape.n / group;
+  const int64_t pairs = (count + 1) / 2;
   // Behind a tile's first position: what its rows and taps reach.
   const int64_t reach =
       shape.planar ? shape.kernel_h : rows + (int64_t(shape.kernel_h - 1) * pitch_ + shape.kernel_w - 1) * group;
@@ -130,8 +133,9 @@ void AmxPlan::cut(int64_t bytes, int wanted) {
     return shape.planar ? int64_t(tiles[size_t(tile)].from) / unit_bytes : int64_t(tiles[size_t(tile)].to);
   };
   int64_t pieces = divide_up(bytes_of(count, unit(count - 1) + reach), bytes);
-  pieces = std::max(pieces, divide_up(wanted, groups));
-  while (groups * pieces % wanted && groups * pieces < 4 * wanted) pieces++;
+  if (threads > 1)
+    pieces = std::max(pieces, std::min(divide_up(int64_t(kChunksAThread) * threads, groups), pairs / kFewestPairs));
+  while (groups * pieces % threads && groups * pieces < 4 * threads) pieces++;
   pieces = std::min<int64_t>(pieces, pairs);
   int64_t most_units = 0;
   int most_tiles = 0;

@@ -30,8 +30,8 @@ class AmxPlan {
     int64_t low, high;
   };
 
-  /** Chunks pack at most about `bytes`, and there are at least `chunks` where there are tiles enough. */
-  AmxPlan(const AmxShape& shape, int64_t bytes, int chunks);
+  /** Chunks pack at most about `bytes`, and there are some for each of `threads` where there are tiles enough. */
+  AmxPlan(const AmxShape& shape, int64_t bytes, int threads);
 
   AmxShape shape;
   int group = 1;       // images whose positions lie side by side
@@ -54,7 +54,7 @@ class AmxPlan {
   void choose();
   void lay_out();
   void lay_out_planar();
-  void cut(int64_t bytes, int chunks);
+  void cut(int64_t bytes, int threads);
   int64_t bytes_of(int tiles, int64_t units) const;
 
   bool linear_ = false;  // tiles run on from row to row of the plane, across its padding
