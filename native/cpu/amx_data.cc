@@ -52,8 +52,8 @@ class AmxData : public gn_kernel {
     if (step.accumulate || step.mask.arena != GN_NONE)
       throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
     implementation = src_.type == GN_U8 ? "amx:int8" : "amx:bf16";
-    product_ = {plan_.rows,         plan_.row_bytes,   plan_.steps(),         plan_.offsets.data(),
-                plan_.to.data(),    dst_.span / 16,    plan_.shape.dst_plane, !backward_ && step.attributes.relu,
+    product_ = {plan_.rows,         plan_.row_bytes,    plan_.steps(),         plan_.offsets.data(),
+                plan_.to.data(),    dst_.span / 16,     plan_.shape.dst_plane, !backward_ && step.attributes.relu,
                 src_.type == GN_U8, dst_.type == GN_U8, dst_.type == GN_F32};
     Scratch scratch;
     packed_at_ = scratch.add((together_ ? int64_t(plan_.chunks.size()) : pool_.threads()) * plan_.chunk_bytes);
@@ -185,7 +185,8 @@ Kernel make_amx_data(gn_device& device, const gn_step& step) {
   const bool backward = step.direction == GN_BACKWARD_DATA;
   const gn_tensor& src = backward ? step.diff_src : step.src;
   const gn_tensor& dst = backward ? step.diff_dst : step.dst;
-  if (src.type == GN_F32 || (dst.type == GN_F32 && (backward || src.type != GN_BF16)) || a.groups != 1 || a.dilation_h != 1 || a.dilation_w != 1)
+  if (src.type == GN_F32 || (dst.type == GN_F32 && (backward || src.type != GN_BF16)) || a.groups != 1 ||
+      a.dilation_h != 1 || a.dilation_w != 1)
     return nullptr;
   const bool can = src.planar ? !backward && src.c <= 4 && a.kernel_w <= 8 : a.stride_h == 1 && a.stride_w == 1;
   return can ? std::make_unique<AmxData>(device, step) : nullptr;

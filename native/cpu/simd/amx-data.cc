@@ -144,7 +144,7 @@ void product(const AmxProduct& p, const AmxTile* tiles, int count, const void* p
 
 void amx_product(const AmxProduct& p, const AmxTile* tiles, int count, const void* packed, const void* weights,
                  const float* scale, const float* bias, void* dst, int first, int last) {
-  const auto run = p.floats_out              ? product<Kind<false, float>>
+  const auto run = p.floats_out                ? product<Kind<false, float>>
                    : p.bytes_in && p.bytes_out ? product<Kind<true, uint8_t>>
                    : p.bytes_in                ? product<Kind<true, uint16_t>>
                    : p.bytes_out               ? product<Kind<false, uint8_t>>
