@@ -189,6 +189,7 @@ void winograd_tests();
 void amx_tests();
 void amx_gradient_tests();
 void thread_tests();
+void bf16_tests();
 void lane_tests();  // steps side by side
 
 }  // namespace test

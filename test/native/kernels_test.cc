@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   if (wanted("threads")) test::thread_tests();
   if (wanted("pool")) test::pool_tests();
   if (wanted("lrn")) test::lrn_tests();
+  if (wanted("bf16")) test::bf16_tests();
   if (wanted("small")) test::small_tests();
   if (wanted("flat")) test::flat_tests();
   if (wanted("store")) test::store_tests();

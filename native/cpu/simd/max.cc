@@ -1,49 +1,19 @@
 // Forward max pooling of one plane [h][w][B]: padding never wins, and of equal values the first in reading order does
 // (Caffe, pooling_layer.cpp). Windows of 3x3 with stride 1 or 2, all of GoogLeNet's, have their own loops.
 #include "cpu/simd/functions.h"
-#if GOOGLENET_WIDTH == 51216
-#include "cpu/simd/max-pairs.h"
-#endif
+#include "cpu/simd/max-row.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
 constexpr int kEmpty = 255;  // index of a window that covers no element; kernels reach 15 x 15 = 225 at most
 
-/** Largest of rows a, b, c at column x. */
-GOOGLENET_INLINE Vec column_max(const Element* a, const Element* b, const Element* c, int x) {
-  const int64_t i = int64_t(x) * B;
-  return max(max(load(a + i), load(b + i)), load(c + i));
-}
-
-/** One output row of 3x3 windows. Rows and columns outside the plane are replaced by the nearest one inside, which
- *  always belongs to the same window and so cannot change its maximum. */
+/** One output row of 3x3 windows. A row outside the plane is replaced by the nearest one inside, which always belongs to
+ *  the same window and so cannot change its maximum. */
 GOOGLENET_INLINE void row_3x3(const PoolShape& p, const Element* src, Element* dst, int oy, int stride) {
-  const int top = oy * p.stride_h - p.pad_h, bottom_row = p.h - 1, last = p.w - 1;
-  const Element* a = src + int64_t(smaller(larger(top, 0), bottom_row)) * p.w * B;
-  const Element* b = src + int64_t(smaller(larger(top + 1, 0), bottom_row)) * p.w * B;
-  const Element* c = src + int64_t(smaller(larger(top + 2, 0), bottom_row)) * p.w * B;
-  int x = -p.pad_w;
-#if GOOGLENET_WIDTH == 51216
-  return max_row_pairs({a, b, c, p.w, x}, stride, p.out_w, dst);
-#endif
-  Vec left = column_max(a, b, c, larger(x, 0));
-  if (stride == 1) {
-    Vec middle = column_max(a, b, c, smaller(larger(x + 1, 0), last));
-    for (int ox = 0; ox < p.out_w; ox++, x++) {
-      const Vec right = column_max(a, b, c, smaller(x + 2, last));
-      store(dst + int64_t(ox) * B, max(max(left, middle), right));
-      left = middle;
-      middle = right;
-    }
-  } else {
-    for (int ox = 0; ox < p.out_w; ox++, x += 2) {
-      const Vec middle = column_max(a, b, c, smaller(larger(x + 1, 0), last));
-      const Vec right = column_max(a, b, c, smaller(x + 2, last));
-      store(dst + int64_t(ox) * B, max(max(left, middle), right));
-      left = right;
-    }
-  }
+  const int top = oy * p.stride_h - p.pad_h, last = p.h - 1;
+  const auto row = [&](int y) { return src + int64_t(smaller(larger(y, 0), last)) * p.w * B; };
+  max_row({row(top), row(top + 1), row(top + 2), p.w, -p.pad_w}, stride, p.out_w, dst);
 }
 
 /** Maximum of rows [y0, y1) and columns [x0, x1), and its index in the window that starts at (top, left). */

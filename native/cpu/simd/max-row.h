@@ -1,6 +1,4 @@
-// A row of 3x3 maxima in bf16, two pixels at a time, compared as they lie in memory. As signed numbers bf16 are in order
-// where one of them is not negative, and then that is larger; a window of negative ones alone, whose maximum comes out
-// negative, is looked at again.
+// A row of 3x3 maxima. Columns outside the plane never win.
 #pragma once
 #include "cpu/simd/vector.h"
 
@@ -8,9 +6,14 @@ namespace googlenet::cpu::GOOGLENET_SIMD {
 
 /** Rows of the source under a row of windows, its columns, and the column where the first window begins. */
 struct MaxRow {
-  const Bf16 *a, *b, *c;
+  const Element *a, *b, *c;
   int width, start;
 };
+
+#if GOOGLENET_WIDTH == 51216
+
+// bf16, two pixels at a time, compared as they lie in memory. As signed numbers they are in order where one of them is not
+// negative, and then that is larger; a window of negative ones alone, whose maximum comes out negative, is looked at again.
 
 /** The largest of the three rows at columns x and x + 1; columns outside are less than all others. */
 GOOGLENET_INLINE __m512i column_pair(const MaxRow& r, int x) {
@@ -47,7 +50,7 @@ GOOGLENET_INLINE void store_pair(const MaxRow& r, __m512i best, int x, int count
 GOOGLENET_INLINE __m512i between(__m512i two, __m512i next) { return _mm512_shuffle_i64x2(two, next, 0x4e); }
 
 // Columns are loaded from even ones on, which are aligned in memory.
-GOOGLENET_INLINE void max_row_pairs(const MaxRow& r, int stride, int count, Bf16* dst) {
+GOOGLENET_INLINE void max_row(const MaxRow& r, int stride, int count, Bf16* dst) {
   int x = r.start;
   if (stride == 1 && x % 2 != 0) {
     __m512i middle = column_pair(r, x + 1), left = between(column_pair(r, x - 1), middle);
@@ -75,5 +78,36 @@ GOOGLENET_INLINE void max_row_pairs(const MaxRow& r, int stride, int count, Bf16
     left = third;
   }
 }
+
+#else
+
+/** The largest of the three rows at column x. */
+GOOGLENET_INLINE Vec column(const MaxRow& r, int x) {
+  const int64_t at = int64_t(x) * B;
+  return max(max(load(r.a + at), load(r.b + at)), load(r.c + at));
+}
+
+// A column outside is replaced by the nearest one inside, which always belongs to the same window.
+GOOGLENET_INLINE void max_row(const MaxRow& r, int stride, int count, Element* dst) {
+  const int last = r.width - 1;
+  int x = r.start;
+  Vec left = column(r, larger(x, 0));
+  if (stride == 1) {
+    Vec middle = column(r, smaller(larger(x + 1, 0), last));
+    for (int i = 0; i < count; i++, x++) {
+      const Vec right = column(r, smaller(x + 2, last));
+      store(dst + int64_t(i) * B, max(max(left, middle), right));
+      left = middle, middle = right;
+    }
+    return;
+  }
+  for (int i = 0; i < count; i++, x += 2) {
+    const Vec middle = column(r, smaller(larger(x + 1, 0), last)), right = column(r, smaller(x + 2, last));
+    store(dst + int64_t(i) * B, max(max(left, middle), right));
+    left = right;
+  }
+}
+
+#endif
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD
