@@ -18,7 +18,7 @@ import { printAccuracy, printHeader, printRow, printTable } from './lib/report.m
 const options = readOptions(process.argv.slice(2))
 if (options.install) process.exit(install({ all: options.all }) ? 0 : 1)
 
-const { threads, json } = options
+const { threads, inFlight, json } = options
 const progress = (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)
 const { weights, expected, centred } = await prepare()
 const known = await prepareCalibration()
@@ -43,7 +43,12 @@ async function obstacle(precision) {
   return error?.code === 'GOOGLENET_ERR_UNSUPPORTED' ? error.message : undefined
 }
 
-const report = { machine: { ...machine(), isa: (await probe('f32')).isa, threads }, weights, rows: [], leftOut: [] }
+const report = {
+  machine: { ...machine(), isa: (await probe('f32')).isa, threads, inFlight },
+  weights,
+  rows: [],
+  leftOut: [],
+}
 if (!json) printHeader(report)
 const say = (text) => json || console.log(text)
 if (options.accuracy && !known) {

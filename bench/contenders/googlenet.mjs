@@ -2,20 +2,39 @@
  * Our engine, as users call it: features() of the public class for inference, step() for training, which is told the
  * next batch, as fit() does it: a GPU gets it while it computes. Here every batch is the same one, copied each time. On
  * the processor, or on BENCH_DEVICE, there with BENCH_TUNE and on BENCH_STREAMS streams. int8 is the file of
- * googlenet_quantise.mjs.
+ * googlenet_quantise.mjs. At inference BENCH_IN_FLIGHT models share the threads and have a batch each at once.
  */
 import { GoogLeNet } from '../../dist/index.js'
 import { images, inputs, labels, prepared, serve, threads } from './serve.mjs'
 
-const { BENCH_DEVICE: device = 'cpu', BENCH_TUNE, BENCH_STREAMS = '1' } = process.env
+const { BENCH_DEVICE: device = 'cpu', BENCH_TUNE, BENCH_STREAMS = '1', BENCH_IN_FLIGHT = '1' } = process.env
+let models = []
 let model
 let run
 
-async function open(options) {
-  await model?.dispose()
+async function open(options, count = 1) {
+  await Promise.all(models.map((opened) => opened.dispose()))
   const streams = Number(BENCH_STREAMS)
   const file = options.precision === 'int8' ? 'int8-googlenet/model.safetensors' : 'weights.safetensors'
-  model = await GoogLeNet.load(prepared(file), { device, threads, streams, ...options })
+  const load = () => GoogLeNet.load(prepared(file), { device, threads: threads / count, streams, ...options })
+  models = await Promise.all(Array.from({ length: count }, load))
+  model = models[0]
+}
+
+/** Several batches are in flight: only their mean time is known. */
+async function slice(data, seconds) {
+  const start = performance.now()
+  const end = start + seconds * 1000
+  let batches = 0
+  await Promise.all(
+    models.map(async (each) => {
+      for (let mine = 0; mine < 2 || performance.now() < end; mine++) {
+        await each.features(data, 'prob')
+        batches++
+      }
+    }),
+  )
+  return { milliseconds: [(performance.now() - start) / batches] }
 }
 
 const optimizer = { kind: 'sgd', rate: 0.001, momentum: 0.9, weightDecay: 2e-4, clip: 0 }
@@ -25,15 +44,17 @@ function training(batch) {
   return () => model.step(data, { optimizer, next: data })
 }
 
-await serve({
+const contender = {
   async prepare(work, batch, precision) {
-    await open({ precision, tune: BENCH_TUNE === '1' })
+    contender.slice = undefined
+    await open({ precision, tune: BENCH_TUNE === '1' }, work === 'training' ? 1 : Number(BENCH_IN_FLIGHT))
     if (work === 'training') {
       run = training(batch)
       return undefined
     }
     const data = inputs(batch, precision)
     run = () => model.features(data, 'prob')
+    if (models.length > 1) contender.slice = (seconds) => slice(data, seconds)
     return (await run()).data
   },
   run: () => run(),
@@ -46,4 +67,5 @@ await serve({
     while (losses.length < steps) losses.push((await step()).loss)
     return losses
   },
-})
+}
+await serve(contender)

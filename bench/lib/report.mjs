@@ -20,7 +20,7 @@ function number(value, digits) {
 }
 
 export function printHeader({ machine, weights }) {
-  const { cpu, cores, units, memoryGb, isa, threads, load, date } = machine
+  const { cpu, cores, units, memoryGb, isa, threads, inFlight, load, date } = machine
   const source =
     weights === 'BVLC'
       ? 'BVLC weights; difference: of probabilities from those Caffe computed (int8: from ours in f32)'
@@ -28,6 +28,7 @@ export function printHeader({ machine, weights }) {
   console.log(`\n${cpu}, ${cores} cores, ${memoryGb} GiB; ${units.join(' ')}`)
   console.log(`${isa}, ${threads} threads, ${date} UTC, load ${load.toFixed(2)} at the start`)
   console.log(`${source}; for training: of the losses, relative, from ours`)
+  if (inFlight > 1) console.log(`ours: ${inFlight} batches in flight, each on ${threads / inFlight} of the threads`)
 }
 
 /** @param {(line: string) => void} print */

@@ -32,6 +32,7 @@ describe.skipIf(nativeAbsent)(`bench${nativeSkipReason}`, () => {
     ['an unknown work', ['--only', 'sleep'], "--only: expected inference, training, decoding; got 'sleep'"],
     ['half a batch', ['--batch', '8,0.5'], "--batch: expected a positive whole number, got '0.5'"],
     ['training in int8', ['--only', 'training', '--precision', 'int8'], 'training is not done in int8'],
+    ['three batches on two threads', ['--in-flight', '3'], '--in-flight: expected a divisor of the 2 threads, got 3'],
     ['an unknown option', ['--fast'], "Unknown option '--fast'"],
   ])('%s is refused', async (_what, args, message) => {
     const { code, stdout, stderr } = await bench(args)
@@ -54,6 +55,14 @@ describe.skipIf(nativeAbsent)(`bench${nativeSkipReason}`, () => {
       { precision: 'bf16', reason: expect.stringContaining('AVX512_BF16') },
       { precision: 'int8', reason: expect.stringContaining('reference data') },
     ])
+  })
+
+  test('several batches in flight, each by a model of its own', async () => {
+    const env = { ...BARE, BENCH_PEERS: join(folder.path, 'none') }
+    const args = [...SHORT, '--threads', '2', '--in-flight', '2', '--peers', 'none', '--precision', 'f32', '--json']
+    const { machine, rows } = JSON.parse((await bench(args, env)).stdout)
+    expect(machine).toMatchObject({ threads: 2, inFlight: 2 })
+    expect(rows[0].details.googlenet).toMatchObject({ problem: null, rounds: [expect.any(Number)] })
   })
 
   test('a peer that computes something else is reported, not timed', async () => {
