@@ -85,15 +85,16 @@ class AmxData : public gn_kernel {
       const AmxPlan::Chunk& chunk = plan_.chunks[size_t(i)];
       pool_.ranges(parts(chunk), [&](int64_t first, int64_t last) { pack(b, chunk, packed(b, i), first, last); });
     }
-    // Pairs of outputs are few: some tiles of one are an item, so that no thread waits long for another.
+    // Pairs of outputs are few: some tiles of one are an item, so that no thread waits long for another. Chunks differ by
+    // two tiles at most, so none is cut into nothing.
     const int64_t most = std::max<int64_t>(1, (plan_.chunks[0].last - plan_.chunks[0].first) / kFewestTiles);
-    const int64_t parts = std::min(most, (kItemsAThread * pool_.threads() + count * pairs - 1) / (count * pairs));
-    pool_.items(count * pairs * parts, [&](int64_t, int64_t item) {
-      const int64_t part = item % parts, i = item / parts % count, pair = item / parts / count;
+    const int64_t cuts = std::min(most, (kItemsAThread * pool_.threads() + count * pairs - 1) / (count * pairs));
+    pool_.items(count * pairs * cuts, [&](int64_t, int64_t item) {
+      const int64_t cut = item % cuts, i = item / cuts % count, pair = item / cuts / count;
       const AmxPlan::Chunk& chunk = plan_.chunks[size_t(i)];
       const int64_t twos = (chunk.last - chunk.first + 1) / 2;
-      const Range tiles = {int(chunk.first + twos * part / parts * 2),
-                           std::min(chunk.last, int(chunk.first + twos * (part + 1) / parts * 2))};
+      const Range tiles = {int(chunk.first + twos * cut / cuts * 2),
+                           std::min(chunk.last, int(chunk.first + twos * (cut + 1) / cuts * 2))};
       multiply(b, chunk, packed(b, i), tiles, {int(pair), int(pair + 1)});
     });
   }
