@@ -49,8 +49,8 @@ class Lrn : public gn_kernel {
                                              : backward_ ? src_.blocks
                                                          : int64_t(src_.blocks) * src_.h);
     const int64_t parts = items < pool_.threads() ? items : pool_.threads();
-    pool_.ranges(parts, [&](int64_t i, int64_t) {  // parts <= threads: ranges of one part, each with its own scratch
-      float* scratch = slot_ ? static_cast<float*>(bindings.scratch) + i * slot_ : nullptr;
+    pool_.items(parts, [&](int64_t thread, int64_t i) {
+      float* scratch = slot_ ? static_cast<float*>(bindings.scratch) + thread * slot_ : nullptr;
       const int64_t first = items * i / parts, last = items * (i + 1) / parts;
       if (within_)
         within(bindings, first, last, scratch);

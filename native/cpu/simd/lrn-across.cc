@@ -71,6 +71,9 @@ GOOGLENET_INLINE void forward(const LrnShape& p, const Element* src, Element* ds
   }
 }
 
+#if GOOGLENET_WIDTH != 51216
+constexpr int kTogether = 4;  // pixels
+
 /** The paper's window: the squares of three neighbouring blocks of a few pixels stay in registers. */
 template <int tile>
 GOOGLENET_INLINE void forward_five(const LrnShape& p, const Element* src, Element* dst) {
@@ -96,6 +99,7 @@ GOOGLENET_INLINE void forward_five(const LrnShape& p, const Element* src, Elemen
     __builtin_prefetch(src + 4 * tile * B, 0, 2);
   }
 }
+#endif
 
 GOOGLENET_INLINE void backward(const LrnShape& p, const Element* src, const Element* diff_dst, Element* diff_src,
                                const Element* mask, bool accumulate, int64_t pixels, float* scratch, const int size,
@@ -137,18 +141,10 @@ int64_t lrn_scratch(const LrnShape& p) { return 3 * width(p) * p.tile; }
 
 // Size 5 and beta 0.75, the paper's, become constants of the loops.
 void lrn_across_forward(const LrnShape& p, const Element* src, Element* dst, int64_t pixels, float* scratch) {
-#if GOOGLENET_WIDTH == 51216
-  if (p.size == 5 && p.beta == 0.75f) {
-    int64_t i = 0;
-    for (; i + 2 <= pixels; i += 2) normalize_pairs<2>(p, src + i * B, dst + i * B);
-    for (; i < pixels; i++) normalize_pairs<1>(p, src + i * B, dst + i * B);
-    return;
-  }
-#endif
   if constexpr (kSlides) {
     if (p.size == 5 && p.beta == 0.75f) {
       int64_t i = 0;
-      for (; i + 4 <= pixels; i += 4) forward_five<4>(p, src + i * B, dst + i * B);
+      for (; i + kTogether <= pixels; i += kTogether) forward_five<kTogether>(p, src + i * B, dst + i * B);
       for (; i < pixels; i++) forward_five<1>(p, src + i * B, dst + i * B);
       return;
     }

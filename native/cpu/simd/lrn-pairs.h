@@ -7,6 +7,8 @@
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 
+constexpr int kTogether = 2;  // pixels
+
 /** 32 channels: those of even number, those of odd number, and their squares, which pair adds up. */
 struct Pairs {
   Vec even, odd, even_square, odd_square, pair;
@@ -30,7 +32,7 @@ GOOGLENET_INLINE __m512i scaled(Vec x, Vec s) {
 
 /** All channels of `pixels` pixels, side by side in every plane. */
 template <int pixels>
-GOOGLENET_INLINE void normalize_pairs(const LrnShape& p, const Bf16* src, Bf16* dst) {
+GOOGLENET_INLINE void forward_five(const LrnShape& p, const Bf16* src, Bf16* dst) {
   const Vec k = all(p.k), scale = all(p.scale);
   const auto load_at = [&](int block, int t) {
     const Bf16* at = src + block * p.plane + t * B;
