@@ -18,7 +18,7 @@ import { printAccuracy, printHeader, printRow, printTable } from './lib/report.m
 const options = readOptions(process.argv.slice(2))
 if (options.install) process.exit(install({ all: options.all }) ? 0 : 1)
 
-const { threads, inFlight, json } = options
+const { threads, json } = options
 const progress = (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)
 const { weights, expected, centred } = await prepare()
 const known = await prepareCalibration()
@@ -44,7 +44,7 @@ async function obstacle(precision) {
 }
 
 const report = {
-  machine: { ...machine(), isa: (await probe('f32')).isa, threads, inFlight },
+  machine: { ...machine(), isa: (await probe('f32')).isa, threads },
   weights,
   rows: [],
   leftOut: [],

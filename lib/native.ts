@@ -84,7 +84,7 @@ export interface SessionOptions {
   exact?: boolean
   /** CUDA: record whole steps as graphs and replay them; default true. */
   capture?: boolean
-  /** CUDA: streams that steps run on side by side, 1 to 8; default 1. */
+  /** CUDA: streams that steps run on side by side; CPU: inference runs served side by side. 1 to 64, default 1. */
   streams?: number
   /** Time the ways to compute every convolution once, remembered in the cache folder; default false. */
   tune?: boolean
@@ -204,8 +204,9 @@ export interface MemoryParts {
 export interface NativeCancel {
   cancel(): void
 }
-/** One model: parameters, plans and one worker thread. Calls are served in order; each promise is rejected with
- *  an Error whose `code` is one of errors.def. */
+/** One model: parameters, plans and one worker thread, with `streams` on the CPU one more for each. Calls are served in
+ *  order, inference runs that follow each other side by side on the streams; each promise is rejected with an Error whose
+ *  `code` is one of errors.def. */
 export interface NativeSession {
   readonly threads: number
   readonly deviceDescription: string

@@ -7,7 +7,7 @@ import { checkLosses, checkOutput, decode, trainingLosses } from './check.mjs'
 import { Child } from './child.mjs'
 import { isInstalled, versionOf } from './install.mjs'
 import { NOISY, observe } from './machine.mjs'
-import { compare, median } from './statistics.mjs'
+import { bestOf, compare, median } from './statistics.mjs'
 
 /** Lets the threads of the contender before fall asleep; OpenMP's spin for up to 200 ms after their work. */
 const PAUSE_MS = 300
@@ -105,8 +105,8 @@ export async function measure(entries, row, settings) {
 }
 
 function summarise(entries, row) {
-  const ours = entries.find(({ contender }) => contender.ours)
-  const peers = entries.filter((entry) => entry !== ours)
+  const ours = entries.filter(({ contender }) => contender.ours)
+  const peers = entries.filter(({ contender }) => !contender.ours)
   const speed = (entry) => (entry?.speeds.length ? median(entry.speeds) : null)
   const details = Object.fromEntries(
     entries.map((entry) => [
@@ -125,7 +125,7 @@ function summarise(entries, row) {
   )
   return {
     ...row,
-    ours: speed(ours),
+    ours: speed(bestOf(ours)),
     peers: Object.fromEntries(peers.map((entry) => [entry.name, speed(entry)])),
     ...compare(ours, peers),
     details,

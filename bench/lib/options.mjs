@@ -10,7 +10,6 @@ const usage = `node bench/run.mjs [options]
   --batch LIST        batch sizes; default 1,8,32 for inference, 32 for training, 64 for decoding
   --accuracy          instead of speeds: how many of 500 photos each names rightly, in these precisions
   --threads N         default 2; decoding has 1
-  --in-flight N       ours: so many batches at once, each by a model with its part of the threads; default 1
   --rounds N          turns of each contender; default 7
   --seconds N         length of a turn; default 2, 6 for training
   --patient           repeats a turn, up to 5 times, while other processes are busy
@@ -34,7 +33,6 @@ function parse(args) {
   const flag = { type: 'boolean', default: false }
   const options = { only: text, precision: text, batch: text, rounds: text, seconds: text }
   Object.assign(options, { peers: { ...text, default: 'usual' }, threads: { ...text, default: '2' } })
-  Object.assign(options, { 'in-flight': { ...text, default: '1' } })
   Object.assign(options, { install: flag, accuracy: flag, quick: flag, patient: flag, json: flag, help: flag })
   try {
     return parseArgs({ args, options }).values
@@ -66,7 +64,7 @@ function choosePeers(text) {
 
 /**
  * @returns {{ install: boolean, all: boolean, accuracy: boolean, json: boolean, patient: boolean, field: object[],
- *   threads: number, inFlight: number, rounds: number, runs: { work: string, precision: string, batches: number[], seconds: number }[] }}
+ *   threads: number, rounds: number, runs: { work: string, precision: string, batches: number[], seconds: number }[] }}
  *   runs: one for each work and precision, in the order of the table
  */
 export function readOptions(args) {
@@ -96,13 +94,9 @@ export function readOptions(args) {
   )
   if (runs.length === 0) fail(`--precision: nothing to do, ${works} is not done in ${precisions}`)
   const threads = positive('threads', given.threads, true)
-  const inFlight = positive('in-flight', given['in-flight'], true)
-  if (threads % inFlight) fail(`--in-flight: expected a divisor of the ${threads} threads, got ${inFlight}`)
-  const env = { BENCH_IN_FLIGHT: String(inFlight) }
-  const ours = contenders.filter((contender) => contender.ours).map((contender) => ({ ...contender, env }))
   return {
-    ...{ install, all: given.peers === 'all', accuracy, patient, json, runs, threads, inFlight },
-    field: [...ours, ...choosePeers(given.peers)],
+    ...{ install, all: given.peers === 'all', accuracy, patient, json, runs, threads },
+    field: [...contenders.filter(({ ours }) => ours), ...choosePeers(given.peers)],
     rounds: given.rounds ? positive('rounds', given.rounds, true) : quick ? 2 : 7,
   }
 }

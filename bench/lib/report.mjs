@@ -20,7 +20,7 @@ function number(value, digits) {
 }
 
 export function printHeader({ machine, weights }) {
-  const { cpu, cores, units, memoryGb, isa, threads, inFlight, load, date } = machine
+  const { cpu, cores, units, memoryGb, isa, threads, load, date } = machine
   const source =
     weights === 'BVLC'
       ? 'BVLC weights; difference: of probabilities from those Caffe computed (int8: from ours in f32)'
@@ -28,7 +28,6 @@ export function printHeader({ machine, weights }) {
   console.log(`\n${cpu}, ${cores} cores, ${memoryGb} GiB; ${units.join(' ')}`)
   console.log(`${isa}, ${threads} threads, ${date} UTC, load ${load.toFixed(2)} at the start`)
   console.log(`${source}; for training: of the losses, relative, from ours`)
-  if (inFlight > 1) console.log(`ours: ${inFlight} batches in flight, each on ${threads / inFlight} of the threads`)
 }
 
 /** @param {(line: string) => void} print */
@@ -49,7 +48,7 @@ export function printRow(row, print = console.log) {
   }
   if (row.ratio === null) return
   const [low, high] = row.spread.map((value) => value.toFixed(2))
-  print(`  ours / best peer (${row.best}): ${row.ratio.toFixed(2)} (rounds ${low}-${high})`)
+  print(`  ${row.ourBest} / best peer (${row.best}): ${row.ratio.toFixed(2)} (rounds ${low}-${high})`)
 }
 
 /** Photos named rightly. */
@@ -67,12 +66,12 @@ export function printTable(rows) {
   console.log('')
   line(['work', 'ours, img/s', 'best peer', 'ratio', 'rounds', 'others'])
   line(['---', '---:', '---', '---:', '---', '---'])
-  for (const { work, what, precision, batch, ours, peers, ratio, spread } of rows) {
+  for (const { work, what, precision, batch, ours, ourBest, peers, ratio, spread } of rows) {
     const timed = Object.entries(peers).filter(([, value]) => value !== null)
     const [best, ...others] = timed.sort(([, a], [, b]) => b - a).map(([name, value]) => `${name} ${rate(value)}`)
     line([
       `${work}${what ? ` of ${what}` : ''} ${precision}, batch ${batch}`,
-      rate(ours),
+      `${rate(ours)}${ourBest?.endsWith('throughput') ? ' (streams)' : ''}`,
       best ?? 'none',
       ratio === null ? '' : ratio.toFixed(2),
       spread === null ? '' : spread.map((value) => value.toFixed(2)).join('-'),

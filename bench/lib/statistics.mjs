@@ -1,4 +1,4 @@
-/** Medians, and the ratio of ours to the best peer, round by round. */
+/** Medians, and the ratio of our best to the best peer, round by round. */
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b)
@@ -6,19 +6,25 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+/** The one with the highest median, of those that were timed. */
+export function bestOf(entries) {
+  const timed = entries.filter(({ speeds }) => speeds.length > 0)
+  return timed.length ? timed.reduce((a, b) => (median(b.speeds) > median(a.speeds) ? b : a)) : undefined
+}
+
 /**
- * The best peer is the one with the highest median; the ratio is the median of the rounds' ratios, because both
- * figures of a round saw the same state of the machine. The spread is their smallest and largest.
+ * The ratio is the median of the rounds' ratios, because both figures of a round saw the same state of the machine. The
+ * spread is their smallest and largest.
  *
- * @param {{ name: string, speeds: number[] }} ours
+ * @param {{ name: string, speeds: number[] }[]} ours ways of ours
  * @param {{ name: string, speeds: number[] }[]} peers
  */
 export function compare(ours, peers) {
-  const timed = peers.filter(({ speeds }) => speeds.length > 0)
-  if (timed.length === 0) return { best: null, ratio: null, spread: null }
-  const best = timed.reduce((a, b) => (median(b.speeds) > median(a.speeds) ? b : a))
-  if (!ours?.speeds.length) return { best: best.name, ratio: null, spread: null }
-  const rounds = Math.min(ours.speeds.length, best.speeds.length)
-  const ratios = Array.from({ length: rounds }, (_, round) => ours.speeds[round] / best.speeds[round])
-  return { best: best.name, ratio: median(ratios), spread: [Math.min(...ratios), Math.max(...ratios)] }
+  const mine = bestOf(ours)
+  const best = bestOf(peers)
+  const names = { ourBest: mine?.name ?? null, best: best?.name ?? null }
+  if (!mine || !best) return { ...names, ratio: null, spread: null }
+  const rounds = Math.min(mine.speeds.length, best.speeds.length)
+  const ratios = Array.from({ length: rounds }, (_, round) => mine.speeds[round] / best.speeds[round])
+  return { ...names, ratio: median(ratios), spread: [Math.min(...ratios), Math.max(...ratios)] }
 }

@@ -42,7 +42,11 @@ export interface ComputeOptions extends GlobalOptions {
 export function addComputeOptions(command: Command): Command {
   return command
     .option('--exact', 'direct convolutions only: slower, with the smallest rounding errors')
-    .option('--streams <n>', 'CUDA: run what can run side by side on so many streams, 1 to 8 (default: 1)', whole(1))
+    .option(
+      '--streams <n>',
+      'how much runs side by side: calls on the processor, steps of one on a GPU (default: 1)',
+      whole(1),
+    )
     .option('--tune', 'time the ways to compute every convolution once; remembered in the cache folder')
     .addOption(
       choice(

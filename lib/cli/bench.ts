@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Argument, type Command } from 'commander'
+import { piecesAtOnce } from '../model/images.js'
 import { GoogLeNet } from '../model/model.js'
 import type { CreateOptions } from '../model/model-options.js'
 import { refuseInt8 } from '../precision.js'
@@ -59,17 +60,23 @@ async function bench(what: string, options: Options, ui: Ui): Promise<void> {
     what === 'train'
       ? model.step({ images, labels }, { rate: 1e-4, signal })
       : model.features(images, 'prob', { signal })
+  const atOnce = what === 'predict' ? piecesAtOnce(model) : 1
+  for (let step = 0; step < WARM_UP; step++) await Promise.all(Array.from({ length: atOnce }, once))
   const progress = ui.progress(what, steps)
   const times: number[] = []
-  for (let step = -WARM_UP; step < steps; step++) {
-    const start = performance.now()
-    await once()
-    if (step < 0) continue
-    times.push(performance.now() - start)
-    progress.update(step + 1, `${times.at(-1)!.toFixed(0)} ms`)
+  let begun = 0
+  const loop = async () => {
+    while (begun++ < steps) {
+      const start = performance.now()
+      await once()
+      times.push(performance.now() - start)
+      progress.update(times.length, `${times.at(-1)!.toFixed(0)} ms`)
+    }
   }
+  const start = performance.now()
+  await Promise.all(Array.from({ length: atOnce }, loop))
+  const total = performance.now() - start
   progress.stop()
-  const total = times.reduce((sum, time) => sum + time, 0)
   times.sort((a, b) => a - b)
   const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!
   const result = {
@@ -79,12 +86,13 @@ async function bench(what: string, options: Options, ui: Ui): Promise<void> {
     device: model.device,
     precision: model.precision,
     threads: model.threads,
+    streams: model.streams,
     batch,
   }
   ui.result(
     result,
     `${result.imagesPerSecond.toFixed(1)} images/s, step ${at(0.5).toFixed(1)} ms (p95 ${at(0.95).toFixed(1)}), ` +
-      `peak ${result.peakRssMb} MB, batch ${batch}, ${model.threads} threads on ${model.device} in ${model.precision}`,
+      `peak ${result.peakRssMb} MB, batch ${batch}${atOnce > 1 ? `, ${atOnce} at once` : ''}, ${model.threads} threads on ${model.device} in ${model.precision}`,
   )
 }
 

@@ -12,7 +12,7 @@ import { checkInteger, checkKnown, checkOneOf, invalid } from '../options.js'
 import { type Evaluation, Metrics } from '../train/metrics.js'
 import { type Crops, cropsOf } from './crops.js'
 import { PROBABILITIES } from './googlenet.js'
-import { decodeImage, largestPiece } from './images.js'
+import { decodeImage, enoughFor } from './images.js'
 import type { GoogLeNet } from './model.js'
 
 /** How a dataset's images are read for inference. */
@@ -56,7 +56,7 @@ export async function evaluate(
   const metrics = new Metrics(classes)
   const devices = models.map(({ device }) => device)
   const render = renderingFor(devices)
-  const batchSize = Math.min(...devices.map(largestPiece))
+  const batchSize = Math.min(...models.map(enoughFor))
   const views =
     crops === 1
       ? centreCrops(data, network.inputSize, batchSize, render, options)

@@ -147,13 +147,25 @@ export async function prepare(
  */
 const PIECES = { cpu: [8, 4, 2, 1], gpu: [128, 32, 8, 4, 2, 1] }
 const piecesOf = (device: ComputeDevice) => PIECES[device === 'cpu' ? 'cpu' : 'gpu']
-
 export const largestPiece = (device: ComputeDevice) => piecesOf(device)[0]!
 
-/** Cuts a count into pieces, the largest first. */
-export function* pieces(count: number, device: ComputeDevice): Generator<{ start: number; count: number }> {
+/** Where pieces are computed: a model. */
+interface Where {
+  device: ComputeDevice
+  streams: number
+}
+
+/** How many pieces a model computes side by side. */
+export const piecesAtOnce = ({ device, streams }: Where) => (device === 'cpu' ? streams : 1)
+
+/** Images that keep a model busy. */
+export const enoughFor = (where: Where) => largestPiece(where.device) * piecesAtOnce(where)
+
+/** Cuts a count into pieces, the largest first, and of those enough for all that the model computes side by side. */
+export function* pieces(count: number, where: Where): Generator<{ start: number; count: number }> {
+  const most = Math.ceil(count / piecesAtOnce(where))
   for (let start = 0; start < count; ) {
-    const size = piecesOf(device).find((size) => size <= count - start)!
+    const size = piecesOf(where.device).find((size) => size <= Math.min(most, count - start))!
     yield { start, count: size }
     start += size
   }

@@ -36,9 +36,18 @@ export interface CreateOptions extends NetworkOptions {
    */
   capture?: boolean
   /**
-   * CUDA: on how many streams, 1 to 8, steps that do not need each other run side by side: the branches of a module, the
-   * auxiliary heads, gradients of weights. The bits are those of one stream; each has scratch memory of its own. Default
-   * 1, as long as no GPU has shown what more of them gain. Changes nothing on the processor.
+   * How much runs side by side. Default 1.
+   *
+   * On the processor, 1 to 64: calls of predict(), features() and evaluate(), and the pieces of a call with many images,
+   * each on its part of the threads (one at least). With as many streams as threads and as many calls at once, more
+   * images a second are classified one by one, and each takes longer; a call by itself has only its part of the threads.
+   * Weights are shared, activations are not (`model.memory()`). Everything else is done alone, on all threads, in the
+   * order of the calls.
+   *
+   * CUDA, 1 to 8: steps of one call that do not need each other, as the branches of a module, the auxiliary heads,
+   * gradients of weights. Each stream has scratch memory of its own. No GPU has shown yet what more than one gains.
+   *
+   * The bits are those of one stream on CUDA; on the processor those of a model with as many threads as a stream has.
    */
   streams?: number
   /**

@@ -33,18 +33,9 @@ import type { Calibration } from '../weights/calibration.js'
 import type { TensorMap } from '../weights/safetensors.js'
 import { type CalibrateOptions, type CalibrationImages, Calibrator, checkCalibration } from './calibrate.js'
 import { type EvaluateOptions, evaluate } from './evaluate.js'
+import { featuresOf } from './features.js'
 import { googlenet, MAIN_LOSS, PROBABILITIES } from './googlenet.js'
-import {
-  type Batch,
-  type ImageInput,
-  type ImageTensor,
-  isTensor,
-  partOf,
-  pieces,
-  prepare,
-  toInput,
-  toLabels,
-} from './images.js'
+import { type Batch, type ImageInput, type ImageTensor, isTensor, toInput, toLabels } from './images.js'
 import { labelOf } from './labels.js'
 import { openNetwork } from './load.js'
 import {
@@ -70,6 +61,7 @@ export class GoogLeNet {
   readonly precision: Precision
   readonly precisionReason: string
   readonly threads: number
+  readonly streams: number
   /** Names of the classes, empty when they have none. */
   readonly labels: readonly string[]
   readonly #session: NativeSession
@@ -77,6 +69,8 @@ export class GoogLeNet {
   readonly #layers: LayerInfo[]
   readonly #workers = new Set<ReplicaWorker>()
   #steps = 0
+  /** Steps that were asked for and have not ended. */
+  #waiting = 0
   /** The last step's `next`, unless that step failed: it may not have come to it. */
   #announced: NativeInput['data'] | undefined
   readonly #calibrator: Calibrator
@@ -87,7 +81,7 @@ export class GoogLeNet {
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
     const { exact = false, capture = true, tune = false } = given
     for (const [name, value] of Object.entries({ exact, capture, tune })) checkBoolean(name, value)
-    const streams = checkInteger('streams', given.streams ?? 1, { min: 1, max: 8 })
+    const streams = checkInteger('streams', given.streams ?? 1, { min: 1, max: device === 'cpu' ? 64 : 8 })
     const { precision, precisionReason } = choosePrecision(given.precision, device, exact)
     this.options = resolveOptions(given)
     const { classes } = this.options
@@ -109,6 +103,7 @@ export class GoogLeNet {
     this.precision = precision
     this.precisionReason = precisionReason
     this.threads = this.#session.threads
+    this.streams = streams
     this.#guard = new DisposeGuard('model', async () => {
       await Promise.all([...this.#workers].map((worker) => worker.dispose()))
       await this.#session.dispose()
@@ -190,9 +185,11 @@ export class GoogLeNet {
     const following = next && toInput(next.images, this.options.inputSize)
     const announced = input.data === this.#announced
     this.#announced = following?.data
-    const update = { ...optimizer, rate, step: this.#steps, frozen, next: following, announced }
+    const update = { ...optimizer, rate, step: this.#steps + this.#waiting++, frozen, next: following, announced }
     const call = this.#call((cancel) => this.#session.step(input, labels, update, cancel), signal)
-    call.catch(() => {
+    const ended = () => this.#waiting--
+    call.then(ended, () => {
+      ended()
       this.#announced = undefined
     })
     const result = await call
@@ -240,21 +237,11 @@ export class GoogLeNet {
     checkKnown('features', options, ['signal', 'resize'])
     this.#guard.check()
     const { signal, resize = 'warp' } = options
-    const size = this.options.inputSize
-    const [c, h, w] = shapeAtInference(this.#layers, blob)
-    const tensor = isTensor(images) ? toInput(images, size) : undefined
-    const list = isTensor(images) ? [] : Array.isArray(images) ? images : [images]
-    const total = tensor?.shape[0] ?? list.length
-    const values = new Float32Array(total * c * h * w)
-    for (const { start, count } of pieces(total, this.device)) {
-      const data = tensor
-        ? partOf(tensor, start, count)
-        : toInput(await prepare(list.slice(start, start + count), size, resize), size)
+    return featuresOf(this, images, shapeAtInference(this.#layers, blob), resize, async (data) => {
       const request = { inputs: { data }, training: false, outputs: [blob] }
       const { outputs } = await this.#call((cancel) => this.#session.run(request, cancel), signal)
-      values.set(outputs[blob]!.data, start * c * h * w)
-    }
-    return { shape: [total, c, h, w], data: values }
+      return outputs[blob]!.data
+    })
   }
 
   /** Top-1, top-5 and loss over a dataset. */

@@ -167,8 +167,8 @@ Executor::Options to_executor_options(const Napi::Object& object) {
   options.tune = flag(object, "tune", false);
   options.capture = flag(object, "capture", true);
   const double streams = number(object, "streams", 1);
-  if (!(streams >= 1 && streams <= 8) || streams != double(int(streams)))
-    throw Failure(Code::INVALID_ARGUMENT, "streams must be a whole number from 1 to 8");
+  if (!(streams >= 1 && streams <= 64) || streams != double(int(streams)))
+    throw Failure(Code::INVALID_ARGUMENT, "streams must be a whole number from 1 to 64");
   options.streams = int(streams);
   if (const Napi::Value device = object.Get("device"); !device.IsUndefined())
     options.device = to_string(device, "device");

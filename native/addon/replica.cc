@@ -36,7 +36,8 @@ ReplicaObject::ReplicaObject(const Napi::CallbackInfo& info)
       home_(session_of(info).options().device),
       store_(store_of(info)),
       resident_(
-          info.Env(), [this] { return std::make_unique<Replica>(graph_, options_, store_, home_); },
+          info.Env(), 0,
+          [this](const Replica*, int) { return std::make_unique<Replica>(graph_, options_, store_, home_); },
           [this] { store_.reset(); }) {}
 
 namespace {

@@ -1,5 +1,6 @@
-// An engine object that lives on a worker thread of its own: made there at its first use, asked for its memory after
-// each job, ended by dispose(). What the JavaScript classes Session and Replica have in common.
+// An engine object that lives on a worker thread of its own, and helpers beside it on theirs: made there at their first
+// use, asked for their memory after each job, ended by dispose(). What the JavaScript classes Session and Replica have
+// in common.
 #pragma once
 #include <napi.h>
 
@@ -15,14 +16,24 @@ namespace googlenet::addon {
 template <class Engine>
 class Resident {
  public:
-  /** `make` and `ended` run on the worker. */
-  Resident(Napi::Env env, std::function<std::unique_ptr<Engine>()> make, std::function<void()> ended)
-      : make_(std::move(make)), ended_(std::move(ended)), worker_(env) {}
+  using Make = std::function<std::unique_ptr<Engine>(const Engine* first, int helper)>;
 
-  /** On the worker only. */
-  Engine& engine() {
-    if (!engine_) engine_ = make_();
-    return *engine_;
+  /** `make` and `ended` run on the worker; make(nullptr, 0) makes the engine, the first one and a number from 1 to
+   *  `helpers` a helper beside it. */
+  Resident(Napi::Env env, int helpers, Make make, std::function<void()> ended)
+      : make_(std::move(make)),
+        ended_(std::move(ended)),
+        engines_(size_t(1 + helpers)),
+        memory_(engines_.size()),
+        worker_(env, helpers) {}
+
+  /** On the worker's thread of that number only. */
+  Engine& engine(int thread = 0) {
+    const std::lock_guard lock(making_);
+    if (!engines_[0]) engines_[0] = make_(nullptr, 0);
+    auto& engine = engines_[size_t(thread)];
+    if (!engine) engine = make_(engines_[0].get(), thread);
+    return *engine;
   }
 
   /** Queues the job that body(job) describes. A Failure of body rejects the promise, so that every method answers with
@@ -37,24 +48,37 @@ class Resident {
       deferred.Reject(to_js_error(info.Env(), failure).Value());
       return deferred.Promise();
     }
-    job->work = [this, work = std::move(job->work)] {
-      work();
-      remember(engine().memory());
-    };
+    if (job->beside) {
+      job->beside = [this, work = std::move(job->beside)](int thread) {
+        work(thread);
+        remember(thread);
+      };
+    } else {
+      job->work = [this, work = std::move(job->work)] {
+        work();
+        remember(0);
+      };
+    }
     return worker_.submit(info.This(), std::move(job));
   }
 
   Napi::Value memory(const Napi::CallbackInfo& info) {
-    std::lock_guard lock(mutex_);
-    return to_js(info.Env(), memory_);
+    const std::lock_guard lock(mutex_);
+    MemoryReport sum{};
+    for (const MemoryReport& each : memory_) {
+      sum.parameters += each.parameters, sum.arena += each.arena;
+      sum.scratch += each.scratch, sum.kernels += each.kernels;
+    }
+    return to_js(info.Env(), sum);
   }
 
   Napi::Value dispose(const Napi::CallbackInfo& info) {
     if (disposed_.IsEmpty()) {
       const Napi::Promise promise = worker_.close(info.This(), [this] {
-        engine_.reset();
+        for (auto& engine : engines_) engine.reset();
         ended_();
-        remember({});
+        const std::lock_guard lock(mutex_);
+        memory_.assign(memory_.size(), {});
       });
       disposed_ = Napi::Persistent(promise.As<Napi::Object>());
     }
@@ -62,16 +86,21 @@ class Resident {
   }
 
  private:
-  void remember(const MemoryReport& memory) {
-    std::lock_guard lock(mutex_);
-    memory_ = memory;
+  // The first engine reports what it shares with a helper, and does nothing meanwhile.
+  void remember(int thread) {
+    for (const int each : {0, thread}) {
+      const MemoryReport report = engine(each).memory();
+      const std::lock_guard lock(mutex_);
+      memory_[size_t(each)] = report;
+    }
   }
 
-  const std::function<std::unique_ptr<Engine>()> make_;
+  const Make make_;
   const std::function<void()> ended_;
-  std::unique_ptr<Engine> engine_;
+  std::mutex making_;
+  std::vector<std::unique_ptr<Engine>> engines_;  // by thread
   std::mutex mutex_;
-  MemoryReport memory_{};  // as of the last job
+  std::vector<MemoryReport> memory_;  // by thread, as of its last job
   Napi::ObjectReference disposed_;
   Worker worker_;  // last: its thread uses what stands above
 };

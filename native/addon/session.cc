@@ -27,12 +27,18 @@ static Executor::Options checked_options(const Napi::Object& object) {
   return options;
 }
 
+/** Calls that run side by side: where a device has no lanes to run steps on so. */
+static int helpers_of(const Executor::Options& options) {
+  return options.streams > 1 && !backend_named(options.device).lanes ? options.streams : 0;
+}
+
 Session::Session(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<Session>(info),
       graph_(told(info, [](const Napi::Object& options) { return Graph(to_rows(options.Get("layers"))); })),
       options_(told(info, checked_options)),
       resident_(
-          info.Env(), [this] { return make(); },
+          info.Env(), helpers_of(options_),
+          [this](const Executor* first, int helper) { return first ? make_beside(*first, helper) : make(); },
           [this] {
             std::lock_guard lock(facts_);
             store_.reset();
@@ -44,6 +50,14 @@ std::unique_ptr<Executor> Session::make() {
   description_ = executor->device_description();
   store_ = executor->parameters();
   return executor;
+}
+
+int Session::all_threads() const { return options_.threads ? options_.threads : available_cores(); }
+
+std::unique_ptr<Executor> Session::make_beside(const Executor& first, int helper) const {
+  const int threads = all_threads(),
+            share = threads * helper / options_.streams - threads * (helper - 1) / options_.streams;
+  return std::make_unique<Executor>(first, std::max(share, 1));
 }
 
 Napi::Value Session::initialize(const Napi::CallbackInfo& info) {
@@ -120,7 +134,10 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
     if (object.Has("step")) request->step = object.Get("step").ToNumber().Uint32Value();
     use_cancel(job, info[1], *request);
     auto result = std::make_shared<RunResult>();
-    job.work = [this, request, result] { *result = executor().run(*request); };
+    if (request->training)
+      job.work = [this, request, result] { *result = executor().run(*request); };
+    else
+      job.beside = [this, request, result](int thread) { *result = resident_.engine(thread).run(*request); };
     job.result = [result](Napi::Env env) {
       const auto tensors = [&](const std::map<std::string, HostTensor>& map) {
         auto by_name = Napi::Object::New(env);
@@ -224,9 +241,7 @@ std::shared_ptr<Store> Session::store() {
   return store_;
 }
 
-Napi::Value Session::threads(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), options_.threads ? options_.threads : available_cores());
-}
+Napi::Value Session::threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), all_threads()); }
 Napi::Value Session::device_description(const Napi::CallbackInfo& info) {
   std::lock_guard lock(facts_);
   return Napi::String::New(info.Env(), description_);

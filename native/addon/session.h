@@ -1,4 +1,5 @@
-// The JavaScript class Session: one network on one device, served by one native thread. lib/native.ts types it.
+// The JavaScript class Session: one network on one device, served by one native thread, on the processor by several where
+// `streams` asks for it. lib/native.ts types it.
 #pragma once
 #include <napi.h>
 
@@ -38,6 +39,8 @@ class Session : public Napi::ObjectWrap<Session> {
   Napi::Value isa(const Napi::CallbackInfo& info);
 
   std::unique_ptr<Executor> make();
+  std::unique_ptr<Executor> make_beside(const Executor& first, int helper) const;
+  int all_threads() const;
   Executor& executor() { return resident_.engine(); }  // on the worker
 
   const Graph graph_;

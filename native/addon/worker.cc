@@ -1,5 +1,6 @@
 #include "addon/worker.h"
 
+#include <algorithm>
 #include <set>
 
 #include "addon/convert.h"
@@ -26,13 +27,13 @@ void Worker::stop_all(Napi::Env env) {
   for (Worker* worker : mine) worker->stop();
 }
 
-Worker::Worker(Napi::Env env) : env_(env) {
+Worker::Worker(Napi::Env env, int helpers) : running_(size_t(1 + helpers)), env_(env) {
   done_ =
       Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "googlenet", 0, 1);
   done_.Unref(env);
   // Runs before the environment's objects are finalized: at exit, in worker.terminate(), on an uncaught error.
   napi_add_env_cleanup_hook(env, stop_hook, this);
-  thread_ = std::thread([this] { loop(); });
+  for (size_t i = 0; i < running_.size(); i++) threads_.emplace_back([this, i] { loop(i); });
   std::lock_guard lock(registry_mutex());
   registry().insert(this);
 }
@@ -52,29 +53,43 @@ void Worker::stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    if (running_) running_->store(true);
+    for (const CancelFlag& running : running_)
+      if (running) running->store(true);
   }
   wake_.notify_all();
-  if (thread_.joinable()) {
-    thread_.join();
-    done_.Release();
-  }
+  if (threads_.empty()) return;
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  done_.Release();
 }
 
-void Worker::loop() {
+bool Worker::may_take(size_t thread) const {
+  if (waiting_.empty()) return false;
+  const bool beside = running_.size() > 1 && waiting_.front()->beside;
+  if (beside) return thread > 0 && !running_[0];
+  return thread == 0 &&
+         std::none_of(running_.begin(), running_.end(), [](const CancelFlag& flag) { return flag != nullptr; });
+}
+
+void Worker::loop(size_t thread) {
   for (;;) {
     std::unique_ptr<Job> job;
     {
       std::unique_lock lock(mutex_);
-      running_ = nullptr;
-      wake_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+      if (running_[thread] && running_.size() > 1)
+        wake_.notify_all();  // somebody's job may have waited for the end of this
+      running_[thread] = nullptr;
+      wake_.wait(lock, [&] { return stopping_ || may_take(thread); });
       if (stopping_) return;
       job = std::move(waiting_.front());
       waiting_.pop_front();
-      running_ = job->cancel;
+      running_[thread] = job->cancel;
     }
     try {
-      job->work();
+      if (job->beside)
+        job->beside(int(thread));
+      else
+        job->work();
     } catch (const Failure& failure) {
       job->failure.emplace(failure);
     } catch (const std::bad_alloc&) {
@@ -121,7 +136,7 @@ Napi::Promise Worker::submit(const Napi::Value& owner, std::unique_ptr<Job> job)
     std::lock_guard lock(mutex_);
     waiting_.push_back(std::move(job));
   }
-  wake_.notify_one();
+  wake_.notify_all();
   return promise;
 }
 

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GN_BACKEND_VERSION 6
+#define GN_BACKEND_VERSION 7
 
 extern "C" {
 
@@ -241,6 +241,9 @@ typedef struct gn_device_options {
   int32_t tune;     // 1 = time the ways to compute every convolution once and take the fastest
   gn_precision precision;
   int32_t lanes;  // GPUs: on how many to run steps, 0 = 1
+  /** CPU: NULL, or a device whose copies of weights this one shares: of the same precision, bound to the same parameters.
+   *  Both may run kernels at the same time, while those do not change. */
+  const gn_device* beside;
 } gn_device_options;
 
 typedef struct gn_backend {
@@ -276,7 +279,8 @@ typedef struct gn_backend {
   gn_status (*scale_add)(gn_device* device, float* dst, const float* src, int64_t count, float keep, float scale);
   /** to = from, count elements of the geometry's type; NULL where kernels need no such copy of the parameters. */
   gn_status (*convert)(gn_device* device, void* to, const float* from, int64_t count);
-  /** Bytes of the device that were not asked for by allocate(): weight copies of kernels, tensors on their way. */
+  /** Bytes of the device that were not asked for by allocate(): weight copies of kernels (shared ones by each that shares
+   *  them), tensors on their way. */
   int64_t (*own_bytes)(const gn_device* device);
   /** sum of squares of count floats in f64, in an order that does not depend on the number of threads. */
   gn_status (*square_sum)(gn_device* device, const float* values, int64_t count, double* result);

@@ -14,25 +14,44 @@ namespace googlenet {
 
 static constexpr size_t kPrograms = 8;  // batch sizes 1, 2, 4, 8, on GPUs 32 and 128 too, training, and one to spare
 
-static std::shared_ptr<Device> open_device(const Executor::Options& options) {
+static std::shared_ptr<Device> open_device(const Executor::Options& options, const gn_device* beside = nullptr) {
   gn_device_options device{};
   device.threads = options.threads, device.alone = options.alone, device.exact = options.exact;
   device.tune = options.tune;
   device.precision = options.precision;
   device.lanes = options.streams;
+  device.beside = beside;
   return std::make_shared<Device>(options.device, device);
 }
 
 Executor::Executor(Graph graph, const Options& options)
     : graph_(std::move(graph)),
       options_(options),
+      beside_(false),
       open_(open_device(options)),
       backend_(open_->backend),
-      device_(open_->handle()),
-      layout_(std::make_unique<Layout>(graph_, backend_.geometry(device_))),
-      store_(std::make_shared<LocalStore>(open_, layout_->parameter_floats)) {
-  if (backend_.geometry(device_).quantized) quantize(graph_, options.calibrations, *layout_);
+      device_(open_->handle()) {
+  const gn_geometry geometry = backend_.geometry(device_);
+  auto layout = std::make_shared<Layout>(graph_, geometry);
+  if (geometry.quantized) quantize(graph_, options.calibrations, *layout);
+  layout_ = std::move(layout);
+  store_ = std::make_shared<LocalStore>(open_, layout_->parameter_floats);
 }
+
+static Executor::Options on_own_threads(Executor::Options options, int threads) {
+  options.threads = threads, options.alone = true;
+  return options;
+}
+
+Executor::Executor(const Executor& first, int threads)
+    : graph_(first.graph_),
+      options_(on_own_threads(first.options_, threads)),
+      beside_(true),
+      open_(open_device(options_, first.device_)),
+      backend_(open_->backend),
+      device_(open_->handle()),
+      layout_(first.layout_),
+      store_(first.store_) {}
 
 Executor::~Executor() = default;
 
@@ -246,7 +265,15 @@ Executor::Program& Executor::compute(const RunRequest& request) {
 }
 
 RunResult Executor::run(const RunRequest& request) {
-  const LocalStore::Hold hold(*store_);
+  if (request.training) {
+    const LocalStore::Hold hold(*store_);
+    return results_of(request);
+  }
+  const LocalStore::Reading reading(*store_);
+  return results_of(request);
+}
+
+RunResult Executor::results_of(const RunRequest& request) {
   Program& p = compute(request);
   RunResult result;
   for (const int node : p.plan.request.outputs)

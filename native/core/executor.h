@@ -92,9 +92,12 @@ class Executor {
     std::map<std::string, Calibration> calibrations;  // by blob, for GN_PRECISION_INT8
     bool tune = false;                                // time what a device has several ways for
     bool capture = true;                              // record what is done again, where the device can
-    int streams = 1;                                  // lanes to run steps on side by side, where the device has them
+    int streams = 1;  // lanes to run steps on side by side, where the device has them; else executors beside this one
   };
   Executor(Graph graph, const Options& options);
+  /** Inference beside `first` and others like this one, on `threads` threads of its own: its network, its parameters and
+   *  its kernels' copies of them, activations of its own. While any of them runs the parameters do not change. */
+  Executor(const Executor& first, int threads);
   ~Executor();
 
   const Graph& graph() const { return graph_; }
@@ -155,12 +158,15 @@ class Executor {
   DeviceMemory& arena_of(ParameterSet set);
   void put(int parameter, const float* logical, DeviceMemory& arena);
 
+  RunResult results_of(const RunRequest& request);
+
   Graph graph_;
   Options options_;
+  const bool beside_;  // another executor, which reports what they share
   std::shared_ptr<Device> open_;
   const gn_backend& backend_;
   gn_device* device_;
-  std::unique_ptr<Layout> layout_;
+  std::shared_ptr<const Layout> layout_;
   std::shared_ptr<LocalStore> store_;
   DeviceMemory gradients_, arena_, scratch_;
   DeviceMemory labels_, results_;                 // gn_bindings; results_ begins with a gn_verdict

@@ -73,9 +73,11 @@ HostTensor Executor::get_parameter(ParameterSet set, const std::string& name) {
 }
 
 MemoryReport Executor::memory() const {
-  return {store_->bytes() + gradients_.bytes(), arena_.bytes(),
-          scratch_.bytes() + labels_.bytes() + results_.bytes() + variables_.bytes(),
-          backend_.own_bytes(device_) + converted_.bytes()};
+  MemoryReport report = {store_->bytes() + gradients_.bytes(), arena_.bytes(),
+                         scratch_.bytes() + labels_.bytes() + results_.bytes() + variables_.bytes(),
+                         backend_.own_bytes(device_) + converted_.bytes()};
+  if (beside_) report.parameters = report.kernels = 0;  // another executor's
+  return report;
 }
 
 void Executor::observe(RunRequest request) {

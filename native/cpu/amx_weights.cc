@@ -19,9 +19,8 @@ int steps_of(const AmxWeights::Key& key) {
 
 }  // namespace
 
-AmxWeights::AmxWeights(gn_device& device, const Key& key)
-    : device_(device),
-      key_(key),
+AmxWeights::AmxWeights(const Key& key)
+    : key_(key),
       steps_(steps_of(key)),
       bytes_(steps_ * (key.outputs / 16) * kTileBytes),
       data_(allocate_pages(bytes_)) {
@@ -29,13 +28,16 @@ AmxWeights::AmxWeights(gn_device& device, const Key& key)
 }
 
 std::shared_ptr<AmxWeights> AmxWeights::shared(gn_device& device, const Key& key) {
-  return device.amx_weights.shared([&](const AmxWeights& copy) { return copy.key_ == key; },
-                                   [&] { return std::make_shared<AmxWeights>(device, key); });
+  return device.copies->amx.shared([&](const AmxWeights& copy) { return copy.key_ == key; },
+                                   [&] { return std::make_shared<AmxWeights>(key); });
 }
 
-void AmxWeights::refresh(const gn_bindings& bindings) {
+void AmxWeights::refresh(const gn_bindings& bindings, ThreadPool& pool) {
   const float* source = bindings.parameters + key_.offset;
-  if (version_ == bindings.version && source_ == source) return;
+  fresh_.ensure(source, bindings.version, [&] { make(source, pool); });
+}
+
+void AmxWeights::make(const float* source, ThreadPool& pool) {
   const int64_t taps = int64_t(key_.kernel_h) * key_.kernel_w;
   const AmxFilter filter = {source,
                             key_.backward ? taps : key_.inputs * taps,
@@ -49,7 +51,7 @@ void AmxWeights::refresh(const gn_bindings& bindings) {
   const int blocks = key_.outputs / 16;
   if (key_.bytes_in())
     for (auto* values : {&output_steps_, &lost_}) values->resize(size_t(key_.outputs));
-  device_.pool->ranges((blocks + 1) / 2, [&](int64_t first, int64_t last) {
+  pool.ranges((blocks + 1) / 2, [&](int64_t first, int64_t last) {
     for (int64_t pair = first; pair < last; pair++) {
       void* to = static_cast<char*>(data_.get()) + pair * steps_ * 2 * kTileBytes;
       const int output = int(32 * pair), count = std::min(2, blocks - int(2 * pair));
@@ -64,7 +66,6 @@ void AmxWeights::refresh(const gn_bindings& bindings) {
       }
     }
   });
-  source_ = source, version_ = bindings.version;
 }
 
 void AmxWeights::measure(const float* weights, int first, int count) {

@@ -24,8 +24,8 @@ class AmxWeights {
   };
   static std::shared_ptr<AmxWeights> shared(gn_device& device, const Key& key);
 
-  AmxWeights(gn_device& device, const Key& key);
-  void refresh(const gn_bindings& bindings);
+  explicit AmxWeights(const Key& key);
+  void refresh(const gn_bindings& bindings, ThreadPool& pool);
   const void* data() const { return data_.get(); }
   /** Of bytes, by output: what a sum's 1 stands for, and what rounding takes from the mean output (0 without means). */
   const std::vector<float>& steps() const { return output_steps_; }
@@ -33,17 +33,16 @@ class AmxWeights {
   int64_t bytes() const { return bytes_; }
 
  private:
+  void make(const float* source, ThreadPool& pool);
   /** Of `count` outputs from `first` on. */
   void measure(const float* weights, int first, int count);
 
-  const gn_device& device_;
   const Key key_;
   const int steps_;
   const int64_t bytes_;
   std::unique_ptr<void, FreePages> data_;
   std::vector<float> output_steps_, lost_;
-  const float* source_ = nullptr;
-  uint64_t version_ = 0;
+  Freshness fresh_;
 };
 
 }  // namespace googlenet::cpu

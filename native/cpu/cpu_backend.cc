@@ -64,7 +64,9 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->int8 = options->precision == GN_PRECISION_INT8;
     made->amx = amx_available();
     made->type = options->precision == GN_PRECISION_F32 ? GN_F32 : GN_BF16;
-    made->onednn = std::make_shared<Onednn>(*made);
+    const gn_device* beside = options->beside;
+    if (beside) made->copies = beside->copies;
+    made->onednn = std::make_shared<Onednn>(*made, beside ? beside->onednn.get() : nullptr);
     made->description = std::string("cpu, ") + isa_name(made->isa) + (made->type == GN_BF16 ? " with bf16, " : ", ") +
                         std::to_string(made->pool->threads()) + " threads, " + libraries();
     made->identity = tuning_identity(*made, libraries());
@@ -141,7 +143,8 @@ gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
   return safely([&] { kernel->sync(*bindings); });
 }
 int64_t own_bytes(const gn_device* device) {
-  return device->onednn->weight_bytes() + device->winograd_weights.bytes() + device->amx_weights.bytes();
+  const WeightCopies& copies = *device->copies;
+  return copies.onednn.bytes() + copies.winograd.bytes() + copies.amx.bytes();
 }
 
 const gn_backend kBackend{

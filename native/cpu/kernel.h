@@ -9,16 +9,13 @@
 #include "cpu/isa.h"
 
 namespace googlenet::cpu {
-struct Onednn;          // cpu/onednn.h
-class WinogradWeights;  // cpu/winograd_weights.h
-class AmxWeights;       // cpu/amx_weights.h
-}  // namespace googlenet::cpu
+struct Onednn;  // cpu/onednn.h
+}
 
 struct gn_device {
   std::shared_ptr<googlenet::ThreadPool> pool;
   std::shared_ptr<googlenet::cpu::Onednn> onednn;
-  googlenet::cpu::Copies<googlenet::cpu::WinogradWeights> winograd_weights;
-  googlenet::cpu::Copies<googlenet::cpu::AmxWeights> amx_weights;
+  std::shared_ptr<googlenet::cpu::WeightCopies> copies = std::make_shared<googlenet::cpu::WeightCopies>();
   googlenet::Isa isa;
   int block;              // 16 with AVX-512, else 8
   bool exact = false;     // direct convolutions only

@@ -4,10 +4,11 @@ namespace googlenet::cpu {
 
 using dnnl::memory;
 
-Onednn::Onednn(gn_device& device)
+Onednn::Onednn(const gn_device& device, const Onednn* beside)
     : pool(*device.pool),
-      engine(dnnl::engine::kind::cpu, 0),
-      stream(dnnl::threadpool_interop::make_stream(engine, &pool)) {}
+      engine(beside ? beside->engine : dnnl::engine(dnnl::engine::kind::cpu, 0)),
+      stream(dnnl::threadpool_interop::make_stream(engine, &pool)),
+      copies_(device.copies) {}
 
 Weights::Weights(int64_t offset, const memory::desc& master, const memory::desc& permuted, const memory::desc& viewed,
                  const memory::desc& target, dnnl::engine& engine)
@@ -28,15 +29,15 @@ Weights::Weights(int64_t offset, const memory::desc& master, const memory::desc&
 
 void Weights::refresh(const gn_bindings& bindings, dnnl::stream& stream) {
   float* parameter = bindings.parameters + offset_;
-  if (version_ == bindings.version && master_.get_data_handle() == parameter) return;
-  master_.set_data_handle(parameter);
-  if (permutes_)
-    permute_.execute(stream, master_, permuted_);
-  else
-    viewed_.set_data_handle(parameter);
-  if (reorders_) reorder_.execute(stream, viewed_, target_);
-  stream.wait();
-  version_ = bindings.version;
+  fresh_.ensure(parameter, bindings.version, [&] {
+    master_.set_data_handle(parameter);
+    if (permutes_)
+      permute_.execute(stream, master_, permuted_);
+    else
+      viewed_.set_data_handle(parameter);
+    if (reorders_) reorder_.execute(stream, viewed_, target_);
+    stream.wait();
+  });
 }
 
 bool Weights::matches(int64_t offset, const memory::desc& viewed, const memory::desc& target) const {
@@ -50,8 +51,9 @@ int64_t Weights::bytes() const {
 
 std::shared_ptr<Weights> Onednn::weights(int64_t offset, const memory::desc& master, const memory::desc& permuted,
                                          const memory::desc& viewed, const memory::desc& target) {
-  return copies_.shared([&](const Weights& copy) { return copy.matches(offset, viewed, target); },
-                        [&] { return std::make_shared<Weights>(offset, master, permuted, viewed, target, engine); });
+  return copies_->onednn.shared(
+      [&](const Weights& copy) { return copy.matches(offset, viewed, target); },
+      [&] { return std::make_shared<Weights>(offset, master, permuted, viewed, target, engine); });
 }
 
 static memory::format_tag blocked(const gn_device& device) {

@@ -46,11 +46,12 @@ class Weights {
   bool permutes_, reorders_;
   dnnl::memory master_, permuted_, viewed_, target_;
   dnnl::reorder permute_, reorder_;
-  uint64_t version_ = 0;
+  Freshness fresh_;
 };
 
 struct Onednn {
-  explicit Onednn(gn_device& device);
+  /** The device's pool and copies must be there. `beside`: one whose weight copies it reads, null: none. */
+  explicit Onednn(const gn_device& device, const Onednn* beside = nullptr);
   PoolAdapter pool;
   dnnl::engine engine;
   dnnl::stream stream;
@@ -58,10 +59,9 @@ struct Onednn {
   /** Shared by all kernels that read the same parameter in the same format, forgotten with the last of them. */
   std::shared_ptr<Weights> weights(int64_t offset, const dnnl::memory::desc& master, const dnnl::memory::desc& permuted,
                                    const dnnl::memory::desc& viewed, const dnnl::memory::desc& target);
-  int64_t weight_bytes() const { return copies_.bytes(); }
 
  private:
-  Copies<Weights> copies_;
+  const std::shared_ptr<WeightCopies> copies_;
 };
 
 /** Blocked (nChw16c or nChw8c by the device's block) or planar; a view is a submemory of its buffer's descriptor. */

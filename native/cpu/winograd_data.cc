@@ -68,7 +68,7 @@ class WinogradData : public gn_kernel {
     scratch_bytes = scratch.bytes();
   }
 
-  void sync(const gn_bindings& bindings) override { weights_->refresh(bindings); }
+  void sync(const gn_bindings& bindings) override { weights_->refresh(bindings, pool_); }
 
   void run(const gn_bindings& bindings) override {
     if (few_)

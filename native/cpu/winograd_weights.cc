@@ -2,13 +2,12 @@
 
 #include <new>
 
-#include "cpu/simd.h"
 #include "cpu/winograd_tiles.h"
 
 namespace googlenet::cpu {
 
-WinogradWeights::WinogradWeights(gn_device& device, const Key& key)
-    : device_(device),
+WinogradWeights::WinogradWeights(const gn_device& device, const Key& key)
+    : kernels_(kernels(device.isa)),
       key_(key),
       floats_(int64_t(key.inputs) * key.outputs * winograd_point_count(key.taps)),
       data_(static_cast<float*>(allocate_pages(bytes()))) {
@@ -16,19 +15,18 @@ WinogradWeights::WinogradWeights(gn_device& device, const Key& key)
 }
 
 std::shared_ptr<WinogradWeights> WinogradWeights::shared(gn_device& device, const Key& key) {
-  return device.winograd_weights.shared([&](const WinogradWeights& copy) { return copy.key_ == key; },
+  return device.copies->winograd.shared([&](const WinogradWeights& copy) { return copy.key_ == key; },
                                         [&] { return std::make_shared<WinogradWeights>(device, key); });
 }
 
-void WinogradWeights::refresh(const gn_bindings& bindings) {
+void WinogradWeights::refresh(const gn_bindings& bindings, ThreadPool& pool) {
   const float* source = bindings.parameters + key_.offset;
-  if (version_ == bindings.version && source_ == source) return;
-  const Kernels& simd = kernels(device_.isa);
-  const int64_t chunks = (key_.outputs + simd.winograd_chunk - 1) / simd.winograd_chunk;
-  device_.pool->ranges(chunks * key_.inputs, [&](int64_t first, int64_t last) {
-    simd.winograd_weights(key_.taps, key_.inputs, key_.outputs, key_.backward, source, data_.get(), first, last);
+  const int64_t chunks = (key_.outputs + kernels_.winograd_chunk - 1) / kernels_.winograd_chunk;
+  fresh_.ensure(source, bindings.version, [&] {
+    pool.ranges(chunks * key_.inputs, [&](int64_t first, int64_t last) {
+      kernels_.winograd_weights(key_.taps, key_.inputs, key_.outputs, key_.backward, source, data_.get(), first, last);
+    });
   });
-  source_ = source, version_ = bindings.version;
 }
 
 }  // namespace googlenet::cpu

@@ -5,6 +5,7 @@
 
 #include "core/pages.h"
 #include "cpu/kernel.h"
+#include "cpu/simd.h"
 
 namespace googlenet::cpu {
 
@@ -19,18 +20,17 @@ class WinogradWeights {
   };
   static std::shared_ptr<WinogradWeights> shared(gn_device& device, const Key& key);
 
-  WinogradWeights(gn_device& device, const Key& key);
-  void refresh(const gn_bindings& bindings);
+  WinogradWeights(const gn_device& device, const Key& key);
+  void refresh(const gn_bindings& bindings, ThreadPool& pool);
   const float* data() const { return data_.get(); }
   int64_t bytes() const { return floats_ * int64_t(sizeof(float)); }
 
  private:
-  const gn_device& device_;
+  const Kernels& kernels_;
   const Key key_;
   const int64_t floats_;
   std::unique_ptr<float, FreePages> data_;
-  const float* source_ = nullptr;
-  uint64_t version_ = 0;
+  Freshness fresh_;
 };
 
 }  // namespace googlenet::cpu

@@ -51,8 +51,30 @@ class LocalStore::Turn {
   size_t at_ = 0;
 };
 
-LocalStore::Hold::Hold(LocalStore& store) : turn_(std::make_unique<Turn>(store)) { turn_->enter_all(); }
+LocalStore::Hold::Hold(LocalStore& store) : turn_(std::make_unique<Turn>(store)) {
+  turn_->enter_all();
+  store.await_readers();
+}
 LocalStore::Hold::~Hold() { turn_->leave_all(); }
+
+LocalStore::Reading::Reading(LocalStore& store) : store_(store) {
+  Turn turn(store);
+  turn.enter_all();
+  const std::lock_guard lock(store.reading_);
+  store.readers_++;
+}
+LocalStore::Reading::~Reading() {
+  {
+    const std::lock_guard lock(store_.reading_);
+    store_.readers_--;
+  }
+  store_.read_.notify_all();
+}
+
+void LocalStore::await_readers() {
+  std::unique_lock lock(reading_);
+  read_.wait(lock, [&] { return readers_ == 0; });
+}
 
 LocalStore::LocalStore(std::shared_ptr<Device> device, int64_t floats) : device_(std::move(device)), floats_(floats) {
   const int64_t step = std::max((floats + kShards * kCut - 1) / (kShards * kCut), int64_t(1)) * kCut;
@@ -230,7 +252,10 @@ Pushed LocalStore::pass(gn_device* by, const Push& push, const Decide& decide) {
   Verdict verdict;
   for (size_t i = 0; i < shards_.size(); i++) {
     const Shard& shard = turn.enter();
-    if (i == 0) verdict = decide();
+    if (i == 0) {  // no reader comes before this turn has left the last shard
+      await_readers();
+      verdict = decide();
+    }
     apply(by, shard, push, verdict);
     check(device_->backend.finish(by));
     turn.leave();

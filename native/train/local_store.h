@@ -41,6 +41,17 @@ class LocalStore : public Store {
    private:
     std::unique_ptr<Turn> turn_;
   };
+  /** Readers beside each other: while one is there the weights, their address and contents() do not change. Taken in
+   *  the order of turns, so that readers without end keep nobody waiting. */
+  class Reading {
+   public:
+    explicit Reading(LocalStore& store);
+    ~Reading();
+    Reading(const Reading&) = delete;
+
+   private:
+    LocalStore& store_;
+  };
   DeviceMemory& weights() { return weights_; }
   DeviceMemory& momentum() { return arena(momentum_); }
   /** Filled with `initial` at its first use. */
@@ -68,6 +79,8 @@ class LocalStore : public Store {
     std::condition_variable next;
     uint64_t turn = 0;  // whose it is
   };
+  /** Whose turn it is waits here before it changes anything. */
+  void await_readers();
   /** What the first shard decides for all. */
   struct Verdict {
     Pushed result;
@@ -95,6 +108,9 @@ class LocalStore : public Store {
   const int64_t floats_;
   DeviceMemory weights_, momentum_, squares_, average_, gathered_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::mutex reading_;
+  std::condition_variable read_;
+  int readers_ = 0;  // under reading_
   std::atomic<uint64_t> next_turn_{0};
   std::atomic<int64_t> bytes_{0};
   std::atomic<int> ready_{0};  // bits: arenas that exist

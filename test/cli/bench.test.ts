@@ -32,7 +32,6 @@ describe.skipIf(nativeAbsent)(`bench${nativeSkipReason}`, () => {
     ['an unknown work', ['--only', 'sleep'], "--only: expected inference, training, decoding; got 'sleep'"],
     ['half a batch', ['--batch', '8,0.5'], "--batch: expected a positive whole number, got '0.5'"],
     ['training in int8', ['--only', 'training', '--precision', 'int8'], 'training is not done in int8'],
-    ['three batches on two threads', ['--in-flight', '3'], '--in-flight: expected a divisor of the 2 threads, got 3'],
     ['an unknown option', ['--fast'], "Unknown option '--fast'"],
   ])('%s is refused', async (_what, args, message) => {
     const { code, stdout, stderr } = await bench(args)
@@ -57,12 +56,16 @@ describe.skipIf(nativeAbsent)(`bench${nativeSkipReason}`, () => {
     ])
   })
 
-  test('several batches in flight, each by a model of its own', async () => {
+  test('ours with a batch on all threads and with one on each: the better of the two counts', async () => {
     const env = { ...BARE, BENCH_PEERS: join(folder.path, 'none') }
-    const args = [...SHORT, '--threads', '2', '--in-flight', '2', '--peers', 'none', '--precision', 'f32', '--json']
-    const { machine, rows } = JSON.parse((await bench(args, env)).stdout)
-    expect(machine).toMatchObject({ threads: 2, inFlight: 2 })
-    expect(rows[0].details.googlenet).toMatchObject({ problem: null, rounds: [expect.any(Number)] })
+    const args = [...SHORT, '--threads', '2', '--peers', 'none', '--precision', 'f32', '--json']
+    const [row] = JSON.parse((await bench(args, env)).stdout).rows
+    const { googlenet, 'googlenet-throughput': streams } = row.details
+    for (const way of [googlenet, streams]) {
+      expect(way).toMatchObject({ problem: null, rounds: [expect.any(Number)], difference: expect.any(Number) })
+    }
+    expect(row.ours).toBe(Math.max(googlenet.imagesPerSecond, streams.imagesPerSecond))
+    expect(row.peers).toEqual({})
   })
 
   test('a peer that computes something else is reported, not timed', async () => {
@@ -81,20 +84,25 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', ()
     const { code, stdout } = await bench(args, { ...BARE, BENCH_PEERS: peers })
     expect(code).toBe(0)
     expect(stdout).toMatch(/openvino +wrong result: probabilities differ by 5\.0e-1/)
-    expect(stdout).toMatch(/^\| inference f32, batch 2 \| \d+\.\d \| none \| {2}\| {2}\| {2}\|$/m)
+    expect(stdout).toMatch(/^\| inference f32, batch 2 \| \d+\.\d(?: \(streams\))? \| none \| {2}\| {2}\| {2}\|$/m)
   })
 })
 
 describe('what the bench concludes', () => {
-  test('the ratio is the median of the rounds, to the peer of the highest median', async () => {
+  test('the ratio is the median of the rounds, of our best to the peer of the highest median', async () => {
     const { compare } = await load('lib/statistics.mjs')
     const peers = [
       { name: 'slow', speeds: [1, 9, 1] },
       { name: 'fast', speeds: [2, 4, 5] },
     ]
-    expect(compare({ speeds: [4, 4, 20] }, peers)).toEqual({ best: 'fast', ratio: 2, spread: [1, 4] })
-    expect(compare({ speeds: [] }, peers)).toEqual({ best: 'fast', ratio: null, spread: null })
-    expect(compare({ speeds: [1] }, [{ name: 'failed', speeds: [] }])).toMatchObject({ best: null, ratio: null })
+    const ours = [
+      { name: 'calm', speeds: [4, 4, 20] },
+      { name: 'uneven', speeds: [30, 3, 3] },
+    ]
+    expect(compare(ours, peers)).toEqual({ ourBest: 'calm', best: 'fast', ratio: 2, spread: [1, 4] })
+    const none = { ratio: null, spread: null }
+    expect(compare([{ name: 'failed', speeds: [] }], peers)).toEqual({ ourBest: null, best: 'fast', ...none })
+    expect(compare(ours, [{ name: 'failed', speeds: [] }])).toEqual({ ourBest: 'calm', best: null, ...none })
   })
 
   test.each([

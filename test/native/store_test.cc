@@ -2,6 +2,7 @@
 // groups and refusals count as they should, and averages follow the updates. Meant for the thread sanitizer too.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "check.h"
@@ -161,10 +162,59 @@ void policies() {
   check(store.flush(by->handle(), push) == 9, "policies: nothing to flush");
 }
 
+// Readers are there at the same time, and a push waits for them.
+void readers() {
+  LocalStore store(device(), kFloats);
+  std::vector<float> gradient(kFloats, -1);
+  auto first = std::make_unique<LocalStore::Reading>(store);
+  auto second = std::make_unique<LocalStore::Reading>(store);  // would hang if readers kept each other out
+  std::atomic<bool> pushed{false};
+  const auto wait = [] { std::this_thread::sleep_for(std::chrono::milliseconds(30)); };
+  std::thread writer([&] {
+    const auto mine = device();
+    store.push(mine->handle(), counting(gradient));
+    pushed = true;
+  });
+  wait();
+  check(!pushed && store.weights().floats()[kFloats - 1] == 0, "readers: a push did not wait for them");
+  first.reset();
+  wait();
+  check(!pushed, "readers: a push waited for one of two");
+  second.reset();
+  writer.join();
+  check(pushed && store.weights().floats()[0] == 1, "readers: the push never came");
+}
+
+// Readers without a pause and pushes at once: a reader sees one version from its first look to its last, and no push waits
+// for ever, since a reader that comes after it waits for it.
+void readers_at_once() {
+  LocalStore store(device(), kFloats);
+  std::atomic<uint64_t> torn{0};
+  std::atomic<bool> done{false};
+  const auto look = [&] {
+    do {
+      const LocalStore::Reading reading(store);
+      const float* w = store.weights().floats();
+      const float version = float(store.updates());
+      for (int64_t i = 0; i < kFloats; i++) torn += w[i] != version;
+    } while (!done);
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; i++) threads.emplace_back(look);
+  const auto mine = device();
+  std::vector<float> gradient(kFloats, -1);
+  for (int step = 0; step < 40; step++) store.push(mine->handle(), counting(gradient));
+  done = true;
+  for (std::thread& thread : threads) thread.join();
+  check(torn == 0, "readers: the weights changed under one");
+}
+
 }  // namespace
 
 void store_tests() {
   policies();
+  readers();
+  readers_at_once();
   workers_at_once(1, 1, -1);
   workers_at_once(4, 1, -1);
   workers_at_once(8, 1, 3);
