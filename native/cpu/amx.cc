@@ -1,6 +1,8 @@
 // Whether AMX may be used, and for what: see amx.h.
 #include "cpu/amx.h"
 
+#include "cpu/simd/amx-kernels.h"
+
 #include <string>
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -37,11 +39,11 @@ bool granted() {
 #endif
 }
 
-bool has_byte_products() {
+bool tiles_of_bytes() {
 #if defined(__x86_64__)
   constexpr unsigned kAmxInt8 = 1u << 25;  // leaf 7.0, EDX
   unsigned a, b, c, d;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kAmxInt8);
+  return amx_available() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kAmxInt8);
 #else
   return false;
 #endif
@@ -55,13 +57,23 @@ bool amx_available() {
   return permitted;
 }
 
-bool amx_int8_available() { return amx_available() && has_byte_products(); }
+const AmxKernels* amx_kernels(gn_precision precision) {
+#if defined(__x86_64__)
+  if (precision == GN_PRECISION_BF16 && amx_available()) return &amx_avx512_bf16();
+  if (precision != GN_PRECISION_INT8) return nullptr;
+  if (tiles_of_bytes()) return &amx_avx512_bf16();
+  if (has_vnni()) return &amx_avx512_vnni();
+#endif
+  (void)precision;
+  return nullptr;
+}
 
 Kernel make_amx(gn_device& device, const gn_step& step) {
   if (!device.amx) return nullptr;
 #if defined(__x86_64__)
   if (step.op == GN_LINEAR) return make_amx_linear(device, step);
-  return step.direction == GN_BACKWARD_WEIGHTS ? make_amx_gradient(device, step) : make_amx_data(device, step);
+  if (step.direction != GN_BACKWARD_WEIGHTS) return make_amx_data(device, step);
+  return device.amx == &amx_avx512_bf16() ? make_amx_gradient(device, step) : nullptr;
 #else
   (void)step;
   return nullptr;

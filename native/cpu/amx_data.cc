@@ -39,6 +39,7 @@ class AmxData : public gn_kernel {
  public:
   AmxData(gn_device& device, const gn_step& step)
       : pool_(*device.pool),
+        kernels_(*device.amx),
         backward_(step.direction == GN_BACKWARD_DATA),
         src_(backward_ ? step.diff_dst : step.src),
         dst_(backward_ ? step.diff_src : step.dst),
@@ -51,17 +52,18 @@ class AmxData : public gn_kernel {
         plan_(shape_of(step, src_, dst_, backward_), kChunkBytes, together_ ? 1 : pool_.threads()) {
     if (step.accumulate || step.mask.arena != GN_NONE)
       throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
-    implementation = src_.type == GN_U8 ? "amx:int8" : "amx:bf16";
+    implementation = kernels_.name + std::string(src_.type == GN_U8 ? ":int8" : ":bf16");
     product_ = {plan_.rows,         plan_.row_bytes,    plan_.steps(),         plan_.offsets.data(),
                 plan_.to.data(),    dst_.span / 16,     plan_.shape.dst_plane, !backward_ && step.attributes.relu,
                 src_.type == GN_U8, dst_.type == GN_U8, dst_.type == GN_F32};
+    if (src_.planar) product_.columns = plan_.shape.kernel_w, product_.channels = src_.c;
     Scratch scratch;
     packed_at_ = scratch.add((together_ ? int64_t(plan_.chunks.size()) : pool_.threads()) * plan_.chunk_bytes);
     scratch_bytes = scratch.bytes();
   }
 
   void sync(const gn_bindings& bindings) override {
-    weights_->refresh(bindings, pool_);
+    weights_->refresh(bindings, kernels_, pool_);
     if (!product_.bytes_in && !product_.bytes_out) return;
     scale_.assign(size_t(dst_.span), 1), bias_.assign(size_t(dst_.span), 0);
     for (size_t o = 0; o < scale_.size(); o++) {
@@ -130,16 +132,16 @@ class AmxData : public gn_kernel {
     const AmxShape& s = plan_.shape;
     const int64_t y = row - s.pad_h;
     const uint16_t* from = y < 0 || y >= s.h ? nullptr : reinterpret_cast<const uint16_t*>(src) + y * s.w;
-    avx512_bf16::amx_pack_planar(from, s.src_plane, s.inputs, s.w, s.pad_w, int(plan_.unit_bytes / 8),
-                                 reinterpret_cast<uint16_t*>(to));
+    kernels_.pack_planar(from, s.src_plane, s.inputs, s.w, s.pad_w, int(plan_.unit_bytes / 8),
+                         reinterpret_cast<uint16_t*>(to));
   }
   void pack_plane(const char* src, int plane, int64_t position, int64_t count, char* to) const {
     if (product_.bytes_in) {
       const auto quarters = parts_of<4>(reinterpret_cast<const uint8_t*>(src), plane, position);
-      avx512_bf16::amx_pack_bytes(quarters.data(), count, reinterpret_cast<uint8_t*>(to));
+      kernels_.pack_bytes(quarters.data(), count, reinterpret_cast<uint8_t*>(to));
     } else {
       const auto halves = parts_of<2>(reinterpret_cast<const uint16_t*>(src), plane, position);
-      avx512_bf16::amx_pack(halves.data(), count, reinterpret_cast<uint16_t*>(to));
+      kernels_.pack(halves.data(), count, reinterpret_cast<uint16_t*>(to));
     }
   }
   /** The blocks of a packed plane's rows; the last plane's few blocks come again as the next taps of a row. */
@@ -162,12 +164,12 @@ class AmxData : public gn_kernel {
     char* dst = static_cast<char*>(b.arenas[dst_.arena]) + view_offset(dst_) +
                 int64_t(chunk.group) * plan_.group * plan_.shape.dst_image * gn_bytes_of(dst_.type);
     const float* bias = !bias_.empty() ? bias_.data() : bias_at_ < 0 ? nullptr : b.parameters + bias_at_;
-    avx512_bf16::amx_product(product_, plan_.tiles.data() + tiles.first, tiles.last - tiles.first,
-                             packed + plan_.start(chunk), weights_->data(), scale_.data(), bias, dst, pairs.first,
-                             pairs.last);
+    kernels_.product(product_, plan_.tiles.data() + tiles.first, tiles.last - tiles.first, packed + plan_.start(chunk),
+                     weights_->data(), scale_.data(), bias, dst, pairs.first, pairs.last);
   }
 
   ThreadPool& pool_;
+  const AmxKernels& kernels_;
   const bool backward_;
   const gn_tensor src_, dst_;  // backward: diff_dst and diff_src
   const int64_t bias_at_;

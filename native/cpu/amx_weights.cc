@@ -32,12 +32,12 @@ std::shared_ptr<AmxWeights> AmxWeights::shared(gn_device& device, const Key& key
                                    [&] { return std::make_shared<AmxWeights>(key); });
 }
 
-void AmxWeights::refresh(const gn_bindings& bindings, ThreadPool& pool) {
+void AmxWeights::refresh(const gn_bindings& bindings, const AmxKernels& kernels, ThreadPool& pool) {
   const float* source = bindings.parameters + key_.offset;
-  fresh_.ensure(source, bindings.version, [&] { make(source, pool); });
+  fresh_.ensure(source, bindings.version, [&] { make(source, kernels, pool); });
 }
 
-void AmxWeights::make(const float* source, ThreadPool& pool) {
+void AmxWeights::make(const float* source, const AmxKernels& kernels, ThreadPool& pool) {
   const int64_t taps = int64_t(key_.kernel_h) * key_.kernel_w;
   const AmxFilter filter = {source,
                             key_.backward ? taps : key_.inputs * taps,
@@ -56,13 +56,13 @@ void AmxWeights::make(const float* source, ThreadPool& pool) {
       void* to = static_cast<char*>(data_.get()) + pair * steps_ * 2 * kTileBytes;
       const int output = int(32 * pair), count = std::min(2, blocks - int(2 * pair));
       if (key_.planar) {
-        avx512_bf16::amx_weights_planar(filter, key_.inputs, output, count, static_cast<uint16_t*>(to));
+        kernels.weights_planar(filter, key_.inputs, output, count, static_cast<uint16_t*>(to));
       } else if (key_.bytes_in()) {
         measure(source, output, 16 * count);
-        avx512_bf16::amx_weights_bytes(filter, factors.data(), key_.scales, output_steps_.data(), output, count,
-                                       static_cast<int8_t*>(to));
+        kernels.weights_bytes(filter, factors.data(), key_.scales, output_steps_.data(), output, count,
+                              static_cast<int8_t*>(to));
       } else {
-        avx512_bf16::amx_weights(filter, factors.data(), output, count, static_cast<uint16_t*>(to));
+        kernels.weights(filter, factors.data(), output, count, static_cast<uint16_t*>(to));
       }
     }
   });

@@ -41,11 +41,12 @@ gn_status open(const gn_device_options* options, gn_device** device) {
   return safely([&] {
     if (options->precision == GN_PRECISION_TF32)
       throw Failure(Code::UNSUPPORTED, "tf32 is what tensor cores of GPUs compute in; use f32 or bf16");
-    if (options->precision == GN_PRECISION_INT8 && !amx_int8_available())
+    const AmxKernels* const amx = amx_kernels(options->precision);
+    if (options->precision == GN_PRECISION_INT8 && !amx)
       throw Failure(Code::UNSUPPORTED,
-                    std::string("int8 needs a processor with AMX-INT8 and AMX-BF16 (Intel from Sapphire "
-                                "Rapids) that the system, ONEDNN_MAX_CPU_ISA and GOOGLENET_MAX_ISA "
-                                "do not withhold, but this one is used as ") +
+                    std::string("int8 needs a processor with AVX512_VNNI (Intel servers from Cascade Lake, AMD from "
+                                "Zen 4) that ONEDNN_MAX_CPU_ISA and GOOGLENET_MAX_ISA do not limit, but this one is "
+                                "used as ") +
                         isa_name(effective_isa()) + "; use bf16 or f32");
     if (options->precision == GN_PRECISION_BF16 && !has_bf16())
       throw Failure(Code::UNSUPPORTED,
@@ -62,7 +63,7 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     made->exact = options->exact;
     made->tune = options->tune;
     made->int8 = options->precision == GN_PRECISION_INT8;
-    made->amx = amx_available();
+    made->amx = amx;
     made->type = options->precision == GN_PRECISION_F32 ? GN_F32 : GN_BF16;
     const gn_device* beside = options->beside;
     if (beside) made->copies = beside->copies;

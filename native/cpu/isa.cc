@@ -69,6 +69,14 @@ bool has_bf16() {
 #endif
 }
 
+bool has_vnni() {
+#if defined(__x86_64__)
+  return effective_isa() == Isa::avx512 && __builtin_cpu_supports("avx512vnni") && onednn_limit() != "AVX512_CORE";
+#else
+  return false;
+#endif
+}
+
 std::string processor_name() {
 #if defined(__x86_64__)
   unsigned words[13] = {};  // three leaves of 16 characters, and a zero

@@ -27,9 +27,9 @@ const ActivationKernels<float>& activations<float>(Isa isa) {
 #if defined(__x86_64__)
 template <>
 const ActivationKernels<Bf16>& activations<Bf16>(Isa) {
-  return activations_avx512_bf16();
+  return has_bf16() ? activations_avx512_bf16() : activations_avx512_vnni();
 }
-const ByteKernels& byte_kernels() { return bytes_avx512_bf16(); }
+const ByteKernels& byte_kernels() { return has_bf16() ? bytes_avx512_bf16() : bytes_avx512_vnni(); }
 #else
 [[noreturn]] static void absent() { throw Failure(Code::INTERNAL, "this processor has no loops over bf16 and u8"); }
 template <>

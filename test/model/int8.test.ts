@@ -10,8 +10,8 @@ import { dataAbsent, dataPath, skipReason } from '../golden/data.js'
 import { processorHas } from '../ops/process.js'
 import { drawPictures, temporaryFolder } from '../train/pictures.js'
 
-const noInt8 = !processorHas('amx_int8')
-const reason = noInt8 ? ' (skipped: a processor without AMX-INT8)' : ''
+const noInt8 = !processorHas('avx512_vnni')
+const reason = noInt8 ? ' (skipped: a processor without AVX512_VNNI)' : ''
 const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
 const code = (name: string) => expect.objectContaining({ name: 'GoogLeNetError', code: `GOOGLENET_ERR_${name}` })
 

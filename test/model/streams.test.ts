@@ -158,12 +158,12 @@ describe('streams', () => {
 describe('streams of a trained model', () => {
   const folder = useFolder()
   const noBf16 = !processorHas('avx512_bf16')
-  const noInt8 = !processorHas('amx_int8')
+  const noInt8 = !processorHas('avx512_vnni')
 
   it.each([
     ['f32', false, ''],
     ['bf16', noBf16, ' (skipped: a processor without AVX512_BF16)'],
-    ['int8', noInt8, ' (skipped: a processor without AMX-INT8)'],
+    ['int8', noInt8, ' (skipped: a processor without AVX512_VNNI)'],
   ] as const)('evaluate() in %s counts what one stream counts', async (precision, absent, _reason) => {
     if (absent) return
     const photos = join(folder.path, 'photos')

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "check.h"
+#include "cpu/simd/amx-kernels.h"
 #include "cpu/amx.h"
 
 namespace test {
@@ -38,7 +39,7 @@ class Case {
     for (int threads : {1, 2, 3, 5, 8}) {
       gn_device device{};
       device.pool = std::make_shared<googlenet::ThreadPool>(threads);
-      device.isa = googlenet::Isa::avx512, device.block = 16, device.amx = true;
+      device.isa = googlenet::Isa::avx512, device.block = 16, device.amx = &googlenet::cpu::amx_avx512_bf16();
       const auto kernel = googlenet::cpu::make_amx(device, step_);
       if (!kernel) return check(false, name_ + ": no kernel");
       std::vector<float> scratch(size_t(kernel->scratch_bytes / 4 + 16), std::nanf(""));

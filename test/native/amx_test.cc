@@ -1,4 +1,4 @@
-// AMX's bf16 convolutions against the plain sum in double of the same rounded values and weights: GoogLeNet's shapes, odd
+// The bf16 convolutions of AMX, and what takes its place, against the plain sum in double of the same rounded values and weights: GoogLeNet's shapes, odd
 // ones, slices of wider buffers whose neighbours are NaN, and 1 to 3 threads.
 #include "cpu/amx.h"
 
@@ -6,9 +6,12 @@
 #include <vector>
 
 #include "check.h"
+#include "cpu/simd/amx-kernels.h"
 
 namespace test {
 namespace {
+
+using googlenet::cpu::AmxKernels;
 
 struct Problem {
   int kernel_h, kernel_w, pad_h, pad_w, n, inputs, outputs, h, w;
@@ -23,9 +26,10 @@ constexpr int kMostChecked = 3000;  // outputs of a large problem, at random
 
 class Case {
  public:
-  explicit Case(const Problem& p)
+  Case(const Problem& p, const AmxKernels& kernels)
       : p(p),
-        name("amx " + std::to_string(p.kernel_h) + "x" + std::to_string(p.kernel_w) + " pad " +
+        kernels(kernels),
+        name(kernels.name + std::string(" ") + std::to_string(p.kernel_h) + "x" + std::to_string(p.kernel_w) + " pad " +
              std::to_string(p.pad_h) + "," + std::to_string(p.pad_w) + " stride " + std::to_string(p.stride) + ", " +
              std::to_string(p.n) + "x" + std::to_string(p.inputs) + "->" + std::to_string(p.outputs) + " " +
              std::to_string(p.h) + "x" + std::to_string(p.w) + (p.planar ? " planar" : "")),
@@ -118,11 +122,11 @@ class Case {
       arena = before;
       gn_device device{};
       device.pool = std::make_shared<googlenet::ThreadPool>(threads);
-      device.isa = googlenet::Isa::avx512, device.block = 16, device.amx = true;
+      device.isa = googlenet::Isa::avx512, device.block = 16, device.amx = &kernels;
       const auto kernel = googlenet::cpu::make_amx(device, step);
       check(kernel != nullptr, name + ": no kernel");
       if (!kernel) return;
-      check(kernel->implementation == "amx:bf16", name + ": implementation");
+      check(kernel->implementation == kernels.name + std::string(":bf16"), name + ": implementation");
       std::vector<uint16_t> scratch(size_t(kernel->scratch_bytes / 2 + 32), kNaN);
       gn_bindings b{};
       b.arenas[GN_ACTIVATIONS] = arena.data();
@@ -165,6 +169,7 @@ class Case {
   }
 
   const Problem p;
+  const AmxKernels& kernels;
   const std::string name;
   std::vector<uint16_t> arena;
   std::vector<float> parameters, rounded;
@@ -172,9 +177,17 @@ class Case {
   gn_step step{};
 };
 
+/** On everything this processor can multiply with, forward and backward. */
 void both(const Problem& p) {
-  Case(p).forward();
-  if (!p.planar) Case(p).backward_data();
+  const AmxKernels* all[] = {
+      googlenet::cpu::amx_available() ? &googlenet::cpu::amx_avx512_bf16() : nullptr,
+      googlenet::has_vnni() ? &googlenet::cpu::amx_avx512_vnni() : nullptr,
+  };
+  for (const AmxKernels* kernels : all) {
+    if (!kernels) continue;
+    Case(p, *kernels).forward();
+    if (!p.planar) Case(p, *kernels).backward_data();
+  }
 }
 
 /** By module of GoogLeNet: map, inputs, the three merged 1x1, and the other branches. */
@@ -192,10 +205,8 @@ constexpr Module kModules[] = {
 }  // namespace
 
 void amx_tests() {
-  if (!googlenet::cpu::amx_available()) {
-    std::printf("amx: skipped, this processor or system has none\n");
-    return;
-  }
+  if (!googlenet::cpu::amx_available()) std::printf("amx: this processor or system has none\n");
+  if (!googlenet::has_vnni()) std::printf("amx: this processor has no VNNI\n");
   for (const int n : {1, 2, 8}) {
     for (const Module& m : kModules) {
       if (n == 8 && m.size > 7) continue;

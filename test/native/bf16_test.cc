@@ -11,6 +11,13 @@ namespace {
 
 using googlenet::cpu::Bf16;
 
+/** The loops of one instruction set. */
+struct Set {
+  std::string name;
+  const googlenet::cpu::ActivationKernels<Bf16>& activations;
+  const googlenet::cpu::ByteKernels& bytes;
+};
+
 struct Shape {
   int blocks, h, w, stride, pad;
 };
@@ -51,32 +58,32 @@ void maxima(const std::string& name, const Shape& s, const std::vector<Element>&
                   std::to_string(s.stride) + " pad " + std::to_string(s.pad));
 }
 
-void pools(const Shape& s) {
+void pools(const Set& set, const Shape& s) {
   const size_t count = size_t(s.h) * s.w * 16;
   std::normal_distribution<float> normal;
   const auto value = [](Bf16 x) { return double(googlenet::cpu::to_float(x)); };
-  const auto& kernels = googlenet::cpu::activations<Bf16>(googlenet::Isa::avx512);
+  const auto& kernels = set.activations;
   for (int sign = -1; sign <= 1; sign++) {  // negative, mixed with zeros of both signs, positive
     std::vector<Bf16> src(count);
     for (Bf16& x : src) {
       const float v = normal(random());
       x.bits = to_bf16(sign ? float(sign) * std::fabs(v) : pick(0, 9) ? v : pick(0, 1) ? 0.0f : -0.0f);
     }
-    maxima("bf16", s, src, value, kernels.max_forward);
+    maxima(set.name + " bf16", s, src, value, kernels.max_forward);
   }
   std::vector<uint8_t> bytes(count);
   for (uint8_t& x : bytes) x = uint8_t(pick(0, 255));
-  maxima("bytes", s, bytes, [](uint8_t x) { return double(x); }, googlenet::cpu::byte_kernels().max_forward);
+  maxima(set.name + " bytes", s, bytes, [](uint8_t x) { return double(x); }, set.bytes.max_forward);
 }
 
-void lrn(int blocks, int pixels) {
+void lrn(const Set& set, int blocks, int pixels) {
   const int64_t plane = int64_t(pixels + pick(0, 3)) * 16;
   std::vector<Bf16> src(size_t(plane * blocks)), dst(src.size());
   std::normal_distribution<float> normal(0, 60);
   for (Bf16& x : src) x.bits = to_bf16(normal(random()));
   for (Bf16& x : dst) x.bits = 0x7fc1;
   const googlenet::cpu::LrnShape shape = {5, blocks, plane, 1, pixels, 1.0f, 1e-4f / 5, 0.75f, 4};
-  const auto& kernels = googlenet::cpu::activations<Bf16>(googlenet::Isa::avx512);
+  const auto& kernels = set.activations;
   std::vector<float> scratch(size_t(kernels.lrn_scratch(shape)) + 64);
   kernels.lrn_across_forward(shape, src.data(), dst.data(), pixels, scratch.data());
   const auto at = [&](int channel, int pixel) { return size_t(channel / 16 * plane + pixel * 16 + channel % 16); };
@@ -93,19 +100,49 @@ void lrn(int blocks, int pixels) {
     }
     for (int64_t p = pixels; p < plane / 16; p++) outside &= dst[at(c, int(p))].bits == 0x7fc1;
   }
-  check(worst < 0.502 && outside, "bf16 LRN " + std::to_string(blocks) + " blocks, " + std::to_string(pixels) +
+  check(worst < 0.502 && outside, set.name + " bf16 LRN " + std::to_string(blocks) + " blocks, " + std::to_string(pixels) +
                                       " pixels: off by " + std::to_string(worst) + " steps");
+}
+
+float float_of(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+/** Numbers of every kind, to bf16 as element.h says, NaN by NaN. */
+void narrow(const Set& set) {
+  std::vector<float> from;
+  for (const uint32_t high : {0x0u, 0x1u, 0x7fu, 0x80u, 0x3f80u, 0x3f81u, 0x7f7fu, 0x7f80u, 0x7f81u, 0x7fffu})
+    for (const uint32_t low : {0x0u, 0x1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu})
+      for (const uint32_t sign : {0u, 0x80000000u}) from.push_back(float_of(sign | high << 16 | low));
+  while (from.size() < 4096) from.push_back(float_of(uint32_t(random()())));
+  std::vector<Bf16> to(from.size());
+  set.activations.narrow(from.data(), to.data(), int64_t(from.size()));
+  int wrong = 0;
+  for (size_t i = 0; i < from.size(); i++) {
+    Bf16 want;
+    googlenet::cpu::assign(want, from[i]);
+    wrong += to[i].bits != want.bits;
+  }
+  check(wrong == 0, set.name + " narrow: " + std::to_string(wrong) + " of " + std::to_string(from.size()) + " wrong");
+}
+
+void all_of(const Set& set) {
+  narrow(set);
+  for (const int stride : {1, 2})
+    for (const int pad : {0, 1, 2})
+      for (int i = 0; i < 60; i++) pools(set, {1, pick(3, 20), pick(3, 40), stride, pad});
+  for (int blocks = 1; blocks <= 13; blocks++)
+    for (const int pixels : {1, 2, 3, 8, 49}) lrn(set, blocks, pixels);
 }
 
 }  // namespace
 
 void bf16_tests() {
-  if (!googlenet::has_bf16()) return;
-  for (const int stride : {1, 2})
-    for (const int pad : {0, 1, 2})
-      for (int i = 0; i < 60; i++) pools({1, pick(3, 20), pick(3, 40), stride, pad});
-  for (int blocks = 1; blocks <= 13; blocks++)
-    for (const int pixels : {1, 2, 3, 8, 49}) lrn(blocks, pixels);
+  using namespace googlenet::cpu;
+  if (googlenet::has_bf16()) all_of({"avx512_bf16", activations_avx512_bf16(), bytes_avx512_bf16()});
+  if (googlenet::has_vnni()) all_of({"avx512_vnni", activations_avx512_vnni(), bytes_avx512_vnni()});
 }
 
 }  // namespace test

@@ -15,7 +15,7 @@ flags="-std=c++20 -O2 -g -Wall -Wextra -Werror -Inative -Itest/native -pthread $
 cxx=${CXX:-g++}
 sets=portable wide= bf16= amx=
 if [ "$arch" = x86_64 ]; then
-  sets="portable avx2 avx512" wide=wide bf16=avx512_bf16 amx="amx_data amx_gradient amx_plan amx_weights"
+  sets="portable avx2 avx512" wide=wide bf16="avx512_vnni avx512_bf16" amx="amx_data amx_gradient amx_plan amx_weights"
 fi
 if [ -n "${SANITIZE:-}" ]; then wide=; fi  # the same loops as the others
 newest=$(find native/cpu native/core native/backend native/train native/optim native/ops test/native -name '*.h' -newer "$out/stamp" 2>/dev/null || echo all)
@@ -28,6 +28,9 @@ kernels() { # instruction set
   case $1 in
     avx2) isa="-DGOOGLENET_SIMD=avx2 -mavx2 -mfma" ;;
     avx512) isa="-DGOOGLENET_SIMD=avx512 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma" ;;
+    avx512_vnni)
+      isa="-DGOOGLENET_SIMD=avx512_vnni -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma -mavx512vnni"
+      ;;
     avx512_bf16)
       isa="-DGOOGLENET_SIMD=avx512_bf16 -mavx512f -mavx512cd -mavx512bw -mavx512dq -mavx512vl -mfma"
       isa="$isa -mavx512bf16 -mamx-tile -mamx-bf16"
@@ -37,8 +40,9 @@ kernels() { # instruction set
   esac
   for file in native/cpu/simd/*.cc; do
     case $1/$(basename "$file") in
-      avx512_bf16/winograd-* | avx512_bf16/update.cc | avx512_bf16/flat.cc | avx512_bf16/table.cc) continue ;;
-      avx512_bf16/*) ;;
+      avx512_[bv]*/winograd-* | avx512_[bv]*/update.cc | avx512_[bv]*/flat.cc | avx512_[bv]*/table.cc) continue ;;
+      avx512_bf16/amx-vectors.cc | avx512_vnni/amx-data.cc | avx512_vnni/amx-gradient.cc) continue ;;
+      avx512_[bv]*) ;;
       */amx* | */bytes.cc) continue ;;
     esac
     compile "$file" "$out/$1-$(basename "$file" .cc).o" "-O3 -ffp-contract=fast $isa"

@@ -7,8 +7,26 @@ import type { LayerRow } from '../../lib/model/layer.js'
 import { makeProblem, type Problem } from './problem.js'
 import { isaEnvironments, NativeProcess, nativeAbsent, nativeSkipReason, processorHas } from './process.js'
 
-const noInt8 = nativeAbsent || !processorHas('amx_int8')
-const reason = nativeAbsent ? nativeSkipReason : noInt8 ? ' (skipped: a processor without AMX-INT8)' : ''
+const noInt8 = nativeAbsent || !processorHas('avx512_vnni')
+const reason = nativeAbsent ? nativeSkipReason : noInt8 ? ' (skipped: a processor without AVX512_VNNI)' : ''
+
+interface Way {
+  env: Record<string, string>
+  products: string
+  loops: string
+}
+const ways: [string, Way][] = [
+  [
+    'without bf16',
+    { env: { ONEDNN_MAX_CPU_ISA: 'AVX512_CORE_VNNI' }, products: 'avx512_vnni', loops: 'own:avx512_vnni' },
+  ],
+]
+if (processorHas('avx512_bf16'))
+  ways.push([
+    'without AMX',
+    { env: { GOOGLENET_MAX_ISA: 'avx512' }, products: 'avx512_vnni', loops: 'own:avx512_bf16' },
+  ])
+if (processorHas('amx_int8')) ways.push(['by AMX', { env: {}, products: 'amx', loops: 'own:avx512_bf16' }])
 
 const conv = (name: string, src: string, outputs: number, kernel: number): LayerRow => ({
   ...{ op: 'conv', name, src, outputs, kernel, pad: (kernel - 1) / 2, relu: true },
@@ -83,12 +101,12 @@ function expected(problem: Problem, name: string, src: Blob, steps: number[], me
 const problem = makeProblem({ name: 'int8', rows, batch: 3 })
 const meansOf = (name: string) => Float32Array.from({ length: rowOf(name).outputs }, (_, c) => 0.2 + (c % 7) / 10)
 
-describe.skipIf(noInt8)(`int8 on the processor${reason}`, () => {
+describe.skipIf(noInt8).each(ways)(`int8 on the processor, %s${reason}`, (_title, { env, products, loops }) => {
   test.each([false, true])('every layer is what whole numbers say, biases corrected: %s', async (corrected) => {
     const calibration = Object.fromEntries(
       quantised.map((name) => [name, { range: ranges[name]!, mean: corrected ? meansOf(name) : none }]),
     )
-    await using native = new NativeProcess({ env: {}, options: { precision: 'int8', calibration } })
+    await using native = new NativeProcess({ env, options: { precision: 'int8', calibration } })
     const { parameters, inputs } = problem
     const names = rows.filter(({ op }) => op !== 'input').map(({ name }) => name)
     const { outputs } = await native.run({ rows, parameters, inputs, training: false, outputs: names })
@@ -120,7 +138,7 @@ describe.skipIf(noInt8)(`int8 on the processor${reason}`, () => {
 
   test('pools of bytes: maxima are those of their window, averages are means', async () => {
     const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]!, mean: none }]))
-    await using native = new NativeProcess({ env: {}, options: { precision: 'int8', calibration } })
+    await using native = new NativeProcess({ env, options: { precision: 'int8', calibration } })
     const { parameters, inputs } = problem
     const { outputs } = await native.run({
       rows,
@@ -152,11 +170,11 @@ describe.skipIf(noInt8)(`int8 on the processor${reason}`, () => {
 
   test('what can be bytes is', async () => {
     const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]!, mean: none }]))
-    await using native = new NativeProcess({ env: {}, options: { precision: 'int8', calibration } })
+    await using native = new NativeProcess({ env, options: { precision: 'int8', calibration } })
     const { kernels } = await native.profile({ rows, batch: 2, training: false })
-    const ways = Object.fromEntries(kernels.map(({ name, implementation }) => [name, implementation]))
-    expect(ways).toMatchObject({ stem: 'amx:bf16', a: 'amx:bf16', b3: 'amx:int8', b5: 'amx:int8', bp: 'amx:int8' })
-    expect(ways).toMatchObject({ d: 'amx:int8', e: 'amx:int8' })
+    const found = Object.fromEntries(kernels.map(({ name, implementation }) => [name, implementation]))
+    const [bf16, int8] = [`${products}:bf16`, `${products}:int8`]
+    expect(found).toMatchObject({ stem: bf16, a: bf16, b3: int8, b5: int8, bp: int8, d: int8, e: int8, p: loops })
   })
 
   test.each([
@@ -164,17 +182,17 @@ describe.skipIf(noInt8)(`int8 on the processor${reason}`, () => {
     ['a range of 0', { a: { range: 0, mean: none } }, /range must be a positive number, got 0/],
     ['means of other channels', { a: { range: 1, mean: new Float32Array(3) } }, /expected 56 means, got 3/],
   ])('refuses %s', async (_title, calibration, message) => {
-    await using native = new NativeProcess({ env: {}, options: { precision: 'int8', calibration } })
+    await using native = new NativeProcess({ env, options: { precision: 'int8', calibration } })
     const { parameters, inputs } = problem
     await expect(native.run({ rows, parameters, inputs, training: false, outputs: ['y'] })).rejects.toThrow(message)
   })
 })
 
-describe.skipIf(nativeAbsent)(`processors without AMX${nativeSkipReason}`, () => {
+describe.skipIf(nativeAbsent)(`processors without VNNI${nativeSkipReason}`, () => {
   test.each(['avx2', 'portable'] as const)('%s: int8 is refused, and what to do', async (isa) => {
     await using native = new NativeProcess({ env: isaEnvironments[isa], options: { precision: 'int8' } })
     const { parameters, inputs } = problem
     const run = native.run({ rows, parameters, inputs, training: false, outputs: ['y'] })
-    await expect(run).rejects.toThrow(new RegExp(`GOOGLENET_ERR_UNSUPPORTED.*AMX-INT8.*${isa}.*use bf16 or f32`))
+    await expect(run).rejects.toThrow(new RegExp(`GOOGLENET_ERR_UNSUPPORTED.*AVX512_VNNI.*${isa}.*use bf16 or f32`))
   })
 })

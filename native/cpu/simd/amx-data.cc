@@ -1,58 +1,11 @@
 // AMX products of a convolution: 2 tiles of pixels by 2 blocks of outputs are summed up at a time, in tiles 0 to 3. While
-// the next four are being multiplied, the last four are scaled, get bias and ReLU, are rounded to bf16 or u8, or not, and written.
-#include "cpu/simd/amx-kernels.h"
-#include "cpu/simd/amx.h"
+// the next four are being multiplied, the last four are written.
+#include "cpu/simd/amx-results.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
 GOOGLENET_INLINE int divide_up(int a, int b) { return (a + b - 1) / b; }
-
-/** Whether inputs are bytes, else they are bf16, and what outputs are: bf16, bytes or f32. */
-template <bool bytes, class Output>
-struct Kind {
-  typedef Output Element;
-  static constexpr bool bytes_in = bytes, bytes_out = sizeof(Output) == 1, floats_out = sizeof(Output) == 4;
-  static constexpr bool scaled = bytes_in || bytes_out;
-};
-
-/** Finished sums on their way to dst, from row `next` on: one position a row. */
-template <class Kind>
-struct Results {
-  typedef typename Kind::Element Element;
-  alignas(64) float sums[2][2 * kTileRows][B];  // [block][row]; s32 where bytes come in
-  alignas(64) int32_t to[2 * kTileRows];
-  int next = 0, rows = 0, blocks = 0;
-  Vec scale[2], bias[2], least;
-  Element* dst;
-  int64_t plane;
-};
-
-template <class Kind>
-GOOGLENET_INLINE void write_block(const Results<Kind>& r, int row, int block, typename Kind::Element* dst) {
-  Vec value = load(r.sums[block][row]);
-  if constexpr (Kind::bytes_in) value = _mm512_cvtepi32_ps(_mm512_castps_si512(value));
-  value = Kind::scaled ? fma(value, r.scale[block], r.bias[block]) : add(value, r.bias[block]);
-  value = _mm512_max_ps(r.least, value);  // a NaN stays one
-  if constexpr (Kind::floats_out)
-    store(dst, value);
-  else if constexpr (Kind::bytes_out)
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(value)));
-  else
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(value)));
-}
-
-template <class Kind>
-GOOGLENET_INLINE void write(Results<Kind>& r, int count) {
-  const int last = smaller(r.next + count, r.rows);
-  for (int row = r.next; row < last; row++) {
-    if (r.to[row] < 0) continue;
-    auto* dst = r.dst + r.to[row];
-    write_block(r, row, 0, dst);
-    if (r.blocks == 2) write_block(r, row, 1, dst + r.plane);
-  }
-  r.next = last;
-}
 
 /** What tile c held becomes results, then it is 0. */
 template <int c, class Kind>
@@ -98,23 +51,19 @@ void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, cons
     if constexpr (blocks == 2) multiply_kind<Kind, 1, 4, 7>();
     if (s == 0) take<3>(results, p.rows);
     if constexpr (tiles == 2 && blocks == 2) multiply_kind<Kind, 3, 5, 7>();
-    if (s > 0 || p.steps == 1) write(results, rate);
+    if (s > 0 || p.steps == 1) results.write(rate);
   }
 }
 
 template <class Kind>
-void product(const AmxProduct& p, const AmxTile* tiles, int count, const void* packed, const void* weights,
-             const float* scale, const float* bias, void* dst, int first, int last) {
+void product(const AmxProduct& p, const AmxTile* tiles, int count, const char* packed, const char* weights,
+             Results<Kind>& results, int first, int last) {
   TileConfig config;
   for (int c = 0; c < 6; c++) set_tile(config, c, p.rows);
   for (int b = 6; b < 8; b++) set_tile(config, b, kTileRows);
   configure_tiles(config);
-  Results<Kind> results;
-  results.least = p.relu || Kind::bytes_out ? zero() : all(-__builtin_inff());
-  results.plane = p.plane;
-  const char* input = static_cast<const char*>(packed);
   for (int pair = first; pair < last; pair++) {
-    const char* factors = static_cast<const char*>(weights) + int64_t(pair) * p.steps * 2 * kTileBytes;
+    const char* factors = weights + int64_t(pair) * p.steps * 2 * kTileBytes;
     const int block = 2 * pair, blocks = smaller(2, p.blocks - block);
     Ahead ahead = {factors + int64_t(p.steps) * 2 * kTileBytes, 0};  // the next pair's, spread over this one
     if (block + 2 < p.blocks) ahead.lines = divide_up(2 * kTileBytes / kTileRowBytes, divide_up(count, 2));
@@ -123,33 +72,28 @@ void product(const AmxProduct& p, const AmxTile* tiles, int count, const void* p
       const auto run = together == 2 ? blocks == 2 ? multiply<2, 2, Kind> : multiply<2, 1, Kind>
                        : blocks == 2 ? multiply<1, 2, Kind>
                                      : multiply<1, 1, Kind>;
-      run(p, tiles + t, input, factors, ahead, results);
+      run(p, tiles + t, packed, factors, ahead, results);
       ahead.at += int64_t(p.steps) * ahead.lines * kTileRowBytes;
       for (int i = 0; i < together; i++)
         for (int row = 0; row < p.rows; row++) results.to[i * p.rows + row] = p.to[tiles[t + i].to + row];
-      results.next = 0, results.rows = together * p.rows, results.blocks = blocks;
-      results.dst = static_cast<typename Kind::Element*>(dst) + block * p.plane;
-      for (int i = 0; i < blocks; i++) {
-        results.bias[i] = bias ? load(bias + (block + i) * B) : zero();
-        if constexpr (Kind::scaled) results.scale[i] = load(scale + (block + i) * B);
-      }
+      results.expect(block, blocks, together * p.rows);
     }
   }
   take<0>(results, p.rows), take<1>(results, p.rows), take<2>(results, p.rows), take<3>(results, p.rows);
-  write(results, results.rows);
+  results.write(results.rows);
   release_tiles();
 }
 
 }  // namespace
 
+const char* const kProducts = "amx";
+
 void amx_product(const AmxProduct& p, const AmxTile* tiles, int count, const void* packed, const void* weights,
                  const float* scale, const float* bias, void* dst, int first, int last) {
-  const auto run = p.floats_out                ? product<Kind<false, float>>
-                   : p.bytes_in && p.bytes_out ? product<Kind<true, uint8_t>>
-                   : p.bytes_in                ? product<Kind<true, uint16_t>>
-                   : p.bytes_out               ? product<Kind<false, uint8_t>>
-                                               : product<Kind<false, uint16_t>>;
-  run(p, tiles, count, packed, weights, scale, bias, dst, first, last);
+  with_kind(p, [&](auto kind) {
+    Results<decltype(kind)> results(p, scale, bias, dst);
+    product(p, tiles, count, static_cast<const char*>(packed), static_cast<const char*>(weights), results, first, last);
+  });
 }
 
 }  // namespace googlenet::cpu::GOOGLENET_SIMD

@@ -1,5 +1,5 @@
 // Inputs of AMX convolutions, packed (amx-kernels.h).
-#include "cpu/simd/amx-kernels.h"
+#include "cpu/simd/amx-functions.h"
 #include "cpu/simd/amx.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {

@@ -1,6 +1,6 @@
 // Weights of AMX convolutions in the order of tiles (amx-kernels.h), rounded to bf16: [step][block][16 pairs of
 // factors][16 outputs][2].
-#include "cpu/simd/amx-kernels.h"
+#include "cpu/simd/amx-functions.h"
 #include "cpu/simd/amx.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
@@ -8,8 +8,8 @@ namespace {
 
 /** Two factors of 16 outputs each become a row of pairs. */
 GOOGLENET_INLINE void store_pairs(uint16_t* row, Vec even, Vec odd) {
-  const __m512i low = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(even)));
-  const __m512i high = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(odd)));
+  const __m512i low = _mm512_cvtepu16_epi32(narrowed(even));
+  const __m512i high = _mm512_cvtepu16_epi32(narrowed(odd));
   _mm512_store_si512(row, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
 }
 

@@ -85,7 +85,7 @@ void average_forward_bytes(const PoolShape& p, const float* scales, const uint8_
 
 namespace googlenet::cpu {
 
-const ByteKernels& bytes_avx512_bf16() {
+const ByteKernels& GOOGLENET_JOIN(bytes_, GOOGLENET_SIMD)() {
   static const ByteKernels table = {GOOGLENET_SIMD::max_forward_bytes, GOOGLENET_SIMD::average_forward_bytes};
   return table;
 }

@@ -153,7 +153,9 @@ struct Kernels {
 const Kernels& kernels_avx512();
 const Kernels& kernels_avx2();
 const ActivationKernels<Bf16>& activations_avx512_bf16();
+const ActivationKernels<Bf16>& activations_avx512_vnni();
 const ByteKernels& bytes_avx512_bf16();
+const ByteKernels& bytes_avx512_vnni();
 const ActivationKernels<float>& activations_avx512();
 const ActivationKernels<float>& activations_avx2();
 #endif

@@ -1,6 +1,6 @@
 // The one vocabulary the vectorised loops are written in: B floats of neighbouring channels, a mask over them, and B
-// byte-sized window indices. GOOGLENET_SIMD (avx512_bf16, avx512, avx2, portable; set per object by the build) picks the
-// implementation and names the namespace: objects of different instruction sets share no inline function and use no
+// byte-sized window indices. GOOGLENET_SIMD (avx512_bf16, avx512_vnni, avx512, avx2, portable; set per object by the build)
+// picks the implementation and names the namespace: objects of different instruction sets share no inline function and use no
 // std:: template, or the linker could keep the copy that the processor at hand cannot run. It also decides what an
 // Element of activations and their gradients is in memory; in registers it is a float.
 #pragma once
@@ -10,11 +10,12 @@
 #include "cpu/simd/kernels.h"
 
 #ifndef GOOGLENET_SIMD
-#error "compile with -DGOOGLENET_SIMD=avx512_bf16, avx512, avx2 or portable"
+#error "compile with -DGOOGLENET_SIMD=avx512_bf16, avx512_vnni, avx512, avx2 or portable"
 #endif
 #define GOOGLENET_JOIN_(a, b) a##b
 #define GOOGLENET_JOIN(a, b) GOOGLENET_JOIN_(a, b)
 #define GOOGLENET_WIDTH_avx512_bf16 51216
+#define GOOGLENET_WIDTH_avx512_vnni 51216
 #define GOOGLENET_WIDTH_avx512 512
 #define GOOGLENET_WIDTH_avx2 256
 #define GOOGLENET_WIDTH_portable 1
