@@ -5,13 +5,17 @@
 
 #include <string>
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#endif
 
 namespace googlenet::cpu {
+
+#if defined(__x86_64__)
 
 namespace {
 
@@ -22,7 +26,7 @@ bool allowed_by(const std::string& limit) {
 }
 
 bool granted() {
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__linux__)
   constexpr unsigned kOsxsave = 1u << 27;                                             // leaf 1, ECX
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24;                        // leaf 7.0, EDX
   constexpr unsigned kAvx512Bf16 = 1u << 5;                                           // leaf 7.1, EAX
@@ -39,14 +43,10 @@ bool granted() {
 #endif
 }
 
-bool tiles_of_bytes() {
-#if defined(__x86_64__)
+bool multiplies_bytes() {
   constexpr unsigned kAmxInt8 = 1u << 25;  // leaf 7.0, EDX
   unsigned a, b, c, d;
-  return amx_available() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kAmxInt8);
-#else
-  return false;
-#endif
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kAmxInt8);
 }
 
 }  // namespace
@@ -58,26 +58,25 @@ bool amx_available() {
 }
 
 const AmxKernels* amx_kernels(gn_precision precision) {
-#if defined(__x86_64__)
   if (precision == GN_PRECISION_BF16 && amx_available()) return &amx_avx512_bf16();
   if (precision != GN_PRECISION_INT8) return nullptr;
-  if (tiles_of_bytes()) return &amx_avx512_bf16();
-  if (has_vnni()) return &amx_avx512_vnni();
-#endif
-  (void)precision;
-  return nullptr;
+  if (amx_available() && multiplies_bytes()) return &amx_avx512_bf16();
+  return has_vnni() ? &amx_avx512_vnni() : nullptr;
 }
 
 Kernel make_amx(gn_device& device, const gn_step& step) {
   if (!device.amx) return nullptr;
-#if defined(__x86_64__)
   if (step.op == GN_LINEAR) return make_amx_linear(device, step);
   if (step.direction != GN_BACKWARD_WEIGHTS) return make_amx_data(device, step);
   return device.amx == &amx_avx512_bf16() ? make_amx_gradient(device, step) : nullptr;
-#else
-  (void)step;
-  return nullptr;
-#endif
 }
+
+#else
+
+bool amx_available() { return false; }
+const AmxKernels* amx_kernels(gn_precision) { return nullptr; }
+Kernel make_amx(gn_device&, const gn_step&) { return nullptr; }
+
+#endif
 
 }  // namespace googlenet::cpu
