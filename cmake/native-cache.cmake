@@ -106,12 +106,16 @@ function(googlenet_build_into_cache title project work final target out_error)
     set(generator "Ninja")
   endif()
   set(stage "${work}/stage")
+  set(target_system "")
+  if(CMAKE_TOOLCHAIN_FILE)
+    set(target_system "-DCMAKE_TOOLCHAIN_FILE=${CMAKE_TOOLCHAIN_FILE}")
+  endif()
   # LIBDIR needs its type: untyped, libjpeg-turbo makes it an absolute path.
   execute_process(
     COMMAND ${CMAKE_COMMAND} -S "${project}" -B "${work}/build" -G "${generator}"
       "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}" "-DCMAKE_C_COMPILER=${CMAKE_C_COMPILER}"
       -DCMAKE_BUILD_TYPE=Release "-DCMAKE_INSTALL_PREFIX=${stage}" -DCMAKE_INSTALL_LIBDIR:STRING=lib
-      -Wno-dev ${ARGN}
+      -Wno-dev ${target_system} ${ARGN}
     OUTPUT_VARIABLE log ERROR_VARIABLE log RESULT_VARIABLE code)
   if(NOT code EQUAL 0)
     set(${out_error} "configuring ${title} failed:\n${log}" PARENT_SCOPE)

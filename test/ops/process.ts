@@ -35,6 +35,9 @@ export const isaEnvironments = {
 } as const
 export type IsaName = keyof typeof isaEnvironments
 
+/** Another Node to run networks in: test/arm64 has one for another processor. */
+const { GOOGLENET_TEST_NODE } = process.env
+
 type Options = Omit<SessionOptions, 'layers'>
 
 /** Where a process computes: its environment, and options that all its sessions get. */
@@ -115,6 +118,7 @@ export class NativeProcess {
     const child = fork(path('child.mjs'), {
       env: { ...process.env, ...this.#place.env },
       execArgv: [],
+      ...(GOOGLENET_TEST_NODE && { execPath: GOOGLENET_TEST_NODE }),
       serialization: 'advanced',
     })
     child.once('exit', () => {
