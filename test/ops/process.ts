@@ -23,7 +23,9 @@ export const nativeAbsent = !['../../build/Release/googlenet.node', '../../dist/
 )
 export const nativeSkipReason = nativeAbsent ? ' (skipped: not built, run npm run build)' : ''
 
-const processor = process.platform === 'linux' ? readFileSync('/proc/cpuinfo', 'utf8') : ''
+/** Another Node to run networks in: test/arm64 has one for a processor that is emulated. */
+const { GOOGLENET_TEST_NODE } = process.env
+const processor = process.platform === 'linux' && !GOOGLENET_TEST_NODE ? readFileSync('/proc/cpuinfo', 'utf8') : ''
 /** An instruction set by the name that Linux gives it, such as 'avx512_bf16'. */
 export const processorHas = (flag: string) => new RegExp(`\\b${flag}\\b`).test(processor)
 
@@ -34,9 +36,6 @@ export const isaEnvironments = {
   portable: { GOOGLENET_MAX_ISA: 'portable', ONEDNN_MAX_CPU_ISA: 'SSE41' },
 } as const
 export type IsaName = keyof typeof isaEnvironments
-
-/** Another Node to run networks in: test/arm64 has one for another processor. */
-const { GOOGLENET_TEST_NODE } = process.env
 
 type Options = Omit<SessionOptions, 'layers'>
 
