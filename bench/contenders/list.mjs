@@ -6,6 +6,7 @@
  */
 const all = ['f32', 'bf16', 'int8']
 const float = ['f32', 'bf16']
+const googlenet = { ours: true, script: 'googlenet.mjs', quantiser: 'googlenet_quantise.mjs' }
 const openvino = {
   usual: true,
   does: { inference: all },
@@ -16,22 +17,9 @@ const onnxruntime = { does: { inference: ['f32', 'int8'] }, quantiser: 'onnxrunt
 const torch = { usual: true, script: 'torch_peer.py', quantiser: 'torch_quantise.py' }
 
 export const contenders = [
-  {
-    name: 'googlenet',
-    ours: true,
-    does: { inference: all, training: float },
-    script: 'googlenet.mjs',
-    quantiser: 'googlenet_quantise.mjs',
-  },
   // As OpenVINO's hints below: one batch over all threads, and one batch per thread.
-  {
-    name: 'googlenet-throughput',
-    ours: true,
-    does: { inference: all },
-    script: 'googlenet.mjs',
-    args: ['THROUGHPUT'],
-    quantiser: 'googlenet_quantise.mjs',
-  },
+  { ...googlenet, name: 'googlenet', does: { inference: all, training: float } },
+  { ...googlenet, name: 'googlenet-throughput', does: { inference: all }, args: ['THROUGHPUT'] },
   // The latency hint spreads one batch over all threads; the throughput hint runs one batch per thread.
   { ...openvino, name: 'openvino', args: ['LATENCY'] },
   { ...openvino, name: 'openvino-throughput', args: ['THROUGHPUT'] },

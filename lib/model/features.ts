@@ -1,5 +1,4 @@
 /** Values of a blob for many images: cut into pieces, each decoded and computed, as many side by side as the model does. */
-
 import type { Photos } from '../data/rendering.js'
 import type { NativeInput } from '../native.js'
 import {

@@ -51,7 +51,8 @@ class Resident {
     if (job->beside) {
       job->beside = [this, work = std::move(job->beside)](int thread) {
         work(thread);
-        remember(thread);
+        if (thread > 0) remember(thread);
+        remember(0);  // what it shares with helpers; it does nothing meanwhile
       };
     } else {
       job->work = [this, work = std::move(job->work)] {
@@ -86,13 +87,10 @@ class Resident {
   }
 
  private:
-  // The first engine reports what it shares with a helper, and does nothing meanwhile.
   void remember(int thread) {
-    for (const int each : {0, thread}) {
-      const MemoryReport report = engine(each).memory();
-      const std::lock_guard lock(mutex_);
-      memory_[size_t(each)] = report;
-    }
+    const MemoryReport report = engine(thread).memory();
+    const std::lock_guard lock(mutex_);
+    memory_[size_t(thread)] = report;
   }
 
   const Make make_;

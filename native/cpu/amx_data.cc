@@ -63,7 +63,7 @@ class AmxData : public gn_kernel {
   }
 
   void sync(const gn_bindings& bindings) override {
-    weights_->refresh(bindings, kernels_, pool_);
+    weights_->refresh(bindings, pool_);
     if (!product_.bytes_in && !product_.bytes_out) return;
     scale_.assign(size_t(dst_.span), 1), bias_.assign(size_t(dst_.span), 0);
     for (size_t o = 0; o < scale_.size(); o++) {

@@ -19,8 +19,9 @@ int steps_of(const AmxWeights::Key& key) {
 
 }  // namespace
 
-AmxWeights::AmxWeights(const Key& key)
-    : key_(key),
+AmxWeights::AmxWeights(const gn_device& device, const Key& key)
+    : kernels_(*device.amx),
+      key_(key),
       steps_(steps_of(key)),
       bytes_(steps_ * (key.outputs / 16) * kTileBytes),
       data_(allocate_pages(bytes_)) {
@@ -29,15 +30,15 @@ AmxWeights::AmxWeights(const Key& key)
 
 std::shared_ptr<AmxWeights> AmxWeights::shared(gn_device& device, const Key& key) {
   return device.copies->amx.shared([&](const AmxWeights& copy) { return copy.key_ == key; },
-                                   [&] { return std::make_shared<AmxWeights>(key); });
+                                   [&] { return std::make_shared<AmxWeights>(device, key); });
 }
 
-void AmxWeights::refresh(const gn_bindings& bindings, const AmxKernels& kernels, ThreadPool& pool) {
+void AmxWeights::refresh(const gn_bindings& bindings, ThreadPool& pool) {
   const float* source = bindings.parameters + key_.offset;
-  fresh_.ensure(source, bindings.version, [&] { make(source, kernels, pool); });
+  fresh_.ensure(source, bindings.version, [&] { make(source, pool); });
 }
 
-void AmxWeights::make(const float* source, const AmxKernels& kernels, ThreadPool& pool) {
+void AmxWeights::make(const float* source, ThreadPool& pool) {
   const int64_t taps = int64_t(key_.kernel_h) * key_.kernel_w;
   const AmxFilter filter = {source,
                             key_.backward ? taps : key_.inputs * taps,
@@ -56,13 +57,13 @@ void AmxWeights::make(const float* source, const AmxKernels& kernels, ThreadPool
       void* to = static_cast<char*>(data_.get()) + pair * steps_ * 2 * kTileBytes;
       const int output = int(32 * pair), count = std::min(2, blocks - int(2 * pair));
       if (key_.planar) {
-        kernels.weights_planar(filter, key_.inputs, output, count, static_cast<uint16_t*>(to));
+        kernels_.weights_planar(filter, key_.inputs, output, count, static_cast<uint16_t*>(to));
       } else if (key_.bytes_in()) {
         measure(source, output, 16 * count);
-        kernels.weights_bytes(filter, factors.data(), key_.scales, output_steps_.data(), output, count,
-                              static_cast<int8_t*>(to));
+        kernels_.weights_bytes(filter, factors.data(), key_.scales, output_steps_.data(), output, count,
+                               static_cast<int8_t*>(to));
       } else {
-        kernels.weights(filter, factors.data(), output, count, static_cast<uint16_t*>(to));
+        kernels_.weights(filter, factors.data(), output, count, static_cast<uint16_t*>(to));
       }
     }
   });

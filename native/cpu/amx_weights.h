@@ -24,8 +24,8 @@ class AmxWeights {
   };
   static std::shared_ptr<AmxWeights> shared(gn_device& device, const Key& key);
 
-  explicit AmxWeights(const Key& key);
-  void refresh(const gn_bindings& bindings, const AmxKernels& kernels, ThreadPool& pool);
+  AmxWeights(const gn_device& device, const Key& key);
+  void refresh(const gn_bindings& bindings, ThreadPool& pool);
   const void* data() const { return data_.get(); }
   /** Of bytes, by output: what a sum's 1 stands for, and what rounding takes from the mean output (0 without means). */
   const std::vector<float>& steps() const { return output_steps_; }
@@ -33,10 +33,11 @@ class AmxWeights {
   int64_t bytes() const { return bytes_; }
 
  private:
-  void make(const float* source, const AmxKernels& kernels, ThreadPool& pool);
+  void make(const float* source, ThreadPool& pool);
   /** Of `count` outputs from `first` on. */
   void measure(const float* weights, int first, int count);
 
+  const AmxKernels& kernels_;
   const Key key_;
   const int steps_;
   const int64_t bytes_;

@@ -27,7 +27,8 @@ const ActivationKernels<float>& activations<float>(Isa isa) {
 #if defined(__x86_64__)
 template <>
 const ActivationKernels<Bf16>& activations<Bf16>(Isa) {
-  return has_bf16() ? activations_avx512_bf16() : activations_avx512_vnni();
+  static const auto& table = has_bf16() ? activations_avx512_bf16() : activations_avx512_vnni();
+  return table;
 }
 const ByteKernels& byte_kernels() { return has_bf16() ? bytes_avx512_bf16() : bytes_avx512_vnni(); }
 #else

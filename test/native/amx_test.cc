@@ -1,5 +1,5 @@
-// The bf16 convolutions of AMX, and what takes its place, against the plain sum in double of the same rounded values and weights: GoogLeNet's shapes, odd
-// ones, slices of wider buffers whose neighbours are NaN, and 1 to 3 threads.
+// The bf16 convolutions of AMX, and of what takes its place, against the plain sum in double of the same rounded values
+// and weights: GoogLeNet's shapes, odd ones, slices of wider buffers whose neighbours are NaN, and 1 to 3 threads.
 #include "cpu/amx.h"
 
 #include <algorithm>
