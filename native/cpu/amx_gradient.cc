@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "backend/scratch.h"
-#include "cpu/amx.h"
 #include "cpu/simd/amx-gradient.h"
+#include "cpu/tiles.h"
 #include "cpu/view.h"
 
 namespace googlenet::cpu {

@@ -5,8 +5,8 @@
 #include <cstring>
 
 #include "core/status.h"
-#include "cpu/amx.h"
 #include "cpu/onednn.h"
+#include "cpu/tiles.h"
 #include "cpu/tuning.h"
 #include "cpu/winograd.h"
 
@@ -291,7 +291,13 @@ Kernel make_conv(gn_device& device, const gn_step& step) {
     if (Kernel kernel = tuned(device, step, {{"direct", make_direct}, {"winograd", make_winograd_anyway}}))
       return kernel;
   if (Kernel winograd = make_winograd(device, step)) return winograd;
-  if (Kernel amx = make_amx(device, step)) return amx;
+  if (Kernel tiles = make_tiles(device, step)) return tiles;
+  if (device.int8 && device.isa != Isa::avx512)
+    throw Failure(Code::UNSUPPORTED,
+                  std::string("convolution '") + step.name +
+                      "' has a stride, groups or a dilation, which int8 supports with AVX-512 alone, "
+                      "and this processor is used as " +
+                      isa_name(device.isa) + "; use f32");
   return make_direct(device, step);
 }
 

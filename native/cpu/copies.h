@@ -10,7 +10,7 @@ namespace googlenet::cpu {
 
 class Weights;          // cpu/onednn.h
 class WinogradWeights;  // cpu/winograd_weights.h
-class AmxWeights;       // cpu/amx_weights.h
+class TileWeights;      // cpu/tiles_weights.h
 
 template <class Copy>
 class Copies {
@@ -44,7 +44,7 @@ class Copies {
 struct WeightCopies {
   Copies<Weights> onednn;
   Copies<WinogradWeights> winograd;
-  Copies<AmxWeights> amx;
+  Copies<TileWeights> tiles;
 };
 
 /** Which parameters a copy was made of. Whoever comes while another makes it waits. */

@@ -4,9 +4,9 @@
 
 #include "backend/guard.h"
 #include "core/pages.h"
-#include "cpu/amx.h"
-#include "cpu/amx_weights.h"
 #include "cpu/onednn.h"
+#include "cpu/tiles.h"
+#include "cpu/tiles_weights.h"
 #include "cpu/tuning.h"
 #include "cpu/winograd_weights.h"
 
@@ -41,13 +41,6 @@ gn_status open(const gn_device_options* options, gn_device** device) {
   return safely([&] {
     if (options->precision == GN_PRECISION_TF32)
       throw Failure(Code::UNSUPPORTED, "tf32 is what tensor cores of GPUs compute in; use f32 or bf16");
-    const AmxKernels* const amx = amx_kernels(options->precision);
-    if (options->precision == GN_PRECISION_INT8 && !amx)
-      throw Failure(Code::UNSUPPORTED,
-                    std::string("int8 needs a processor with AVX512_VNNI (Intel servers from Cascade Lake, AMD from "
-                                "Zen 4) that ONEDNN_MAX_CPU_ISA and GOOGLENET_MAX_ISA do not limit, but this one is "
-                                "used as ") +
-                        isa_name(effective_isa()) + "; use bf16 or f32");
     if (options->precision == GN_PRECISION_BF16 && !has_bf16())
       throw Failure(Code::UNSUPPORTED,
                     std::string("bf16 needs a processor with AVX512_BF16 (Intel from Cooper Lake and "
@@ -59,11 +52,11 @@ gn_status open(const gn_device_options* options, gn_device** device) {
     const int threads = options->threads > 0 ? options->threads : cores;
     made->pool = options->alone ? std::make_shared<ThreadPool>(threads) : ThreadPool::shared(threads);
     made->isa = effective_isa();
-    made->block = block_of(made->isa);
+    made->int8 = options->precision == GN_PRECISION_INT8;
+    made->block = made->int8 ? 16 : block_of(made->isa);
     made->exact = options->exact;
     made->tune = options->tune;
-    made->int8 = options->precision == GN_PRECISION_INT8;
-    made->amx = amx;
+    made->tiles = tile_kernels(options->precision);
     made->type = options->precision == GN_PRECISION_F32 ? GN_F32 : GN_BF16;
     const gn_device* beside = options->beside;
     if (beside) made->copies = beside->copies;
@@ -145,7 +138,7 @@ gn_status sync(gn_device*, gn_kernel* kernel, const gn_bindings* bindings) {
 }
 int64_t own_bytes(const gn_device* device) {
   const WeightCopies& copies = *device->copies;
-  return copies.onednn.bytes() + copies.winograd.bytes() + copies.amx.bytes();
+  return copies.onednn.bytes() + copies.winograd.bytes() + copies.tiles.bytes();
 }
 
 const gn_backend kBackend{

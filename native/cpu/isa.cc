@@ -4,6 +4,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 #include <cctype>
@@ -34,6 +38,31 @@ std::string upper(const char* name) {
 }
 
 Isa lower(Isa a, Isa b) { return a < b ? a : b; }
+
+/** Nothing is limited, or to an instruction set that is not older than AMX. */
+[[maybe_unused]] bool allows_amx(const std::string& limit) {
+  return limit.empty() || limit == "DEFAULT" || limit == "ALL" || limit.find("AMX") != std::string::npos ||
+         limit.rfind("AVX10_2", 0) == 0;
+}
+
+/** The processor has AMX, and the system lets this process use it. */
+[[maybe_unused]] bool granted_amx() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr unsigned kOsxsave = 1u << 27;                    // leaf 1, ECX
+  constexpr unsigned kAmx = 1u << 22 | 1u << 24 | 1u << 25;  // leaf 7.0, EDX: bf16, tiles, int8
+  constexpr unsigned kAvx512Bf16 = 1u << 5;                  // leaf 7.1, EAX
+  constexpr long kRequestPermission = 0x1023, kPermissions = 0x1022, kTileData = 18;  // arch_prctl's
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & kOsxsave)) return false;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kAmx) != kAmx) return false;
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & kAvx512Bf16)) return false;
+  if (syscall(SYS_arch_prctl, kRequestPermission, kTileData)) return false;
+  unsigned long permitted = 0;
+  return !syscall(SYS_arch_prctl, kPermissions, &permitted) && permitted >> kTileData & 1;
+#else
+  return false;
+#endif
+}
 
 }  // namespace
 
@@ -75,6 +104,21 @@ bool has_vnni() {
 #else
   return false;
 #endif
+}
+
+bool has_avx_vnni() {
+#if defined(__x86_64__)
+  return effective_isa() != Isa::portable && __builtin_cpu_supports("avxvnni") && onednn_limit() != "AVX2" &&
+         onednn_limit() != "AVX512_CORE";
+#else
+  return false;
+#endif
+}
+
+bool has_amx() {
+  if (effective_isa() != Isa::avx512 || !allows_amx(own_limit()) || !allows_amx(onednn_limit())) return false;
+  static const bool granted = granted_amx();
+  return granted;
 }
 
 std::string processor_name() {

@@ -16,9 +16,12 @@ const char* isa_name(Isa isa);
 std::string processor_name();
 /** AVX-512 with instructions for bf16, and neither switch below it. */
 bool has_bf16();
-/** AVX-512 with dot products of bytes, and neither switch below it. */
+/** AVX-512 with dot products of bytes, or AVX2 with such, and neither switch below it. */
 bool has_vnni();
-/** Channels per block: 16 with AVX-512, else 8 (oneDNN falls to reference code on 16-channel blocks there). */
+bool has_avx_vnni();
+/** AMX for bf16 and for bytes, the system lets this process use it (asked once), and neither switch names less. */
+bool has_amx();
+/** Channels per block in f32: 16 with AVX-512, else 8 (oneDNN falls to reference code on 16-channel blocks there). */
 inline int block_of(Isa isa) { return isa == Isa::avx512 ? 16 : 8; }
 
 }  // namespace googlenet

@@ -9,8 +9,8 @@
 #include "cpu/isa.h"
 
 namespace googlenet::cpu {
-struct Onednn;      // cpu/onednn.h
-struct AmxKernels;  // cpu/simd/amx-kernels.h
+struct Onednn;       // cpu/onednn.h
+struct TileKernels;  // cpu/simd/tile-kernels.h
 }  // namespace googlenet::cpu
 
 struct gn_device {
@@ -18,13 +18,13 @@ struct gn_device {
   std::shared_ptr<googlenet::cpu::Onednn> onednn;
   std::shared_ptr<googlenet::cpu::WeightCopies> copies = std::make_shared<googlenet::cpu::WeightCopies>();
   googlenet::Isa isa;
-  int block;                                        // 16 with AVX-512, else 8
-  bool exact = false;                               // direct convolutions only
-  bool tune = false;                                // time what can be computed in several ways (tuning.h)
-  gn_type type = GN_F32;                            // of activations
-  bool int8 = false;                                // inference, some activations are GN_U8
-  const googlenet::cpu::AmxKernels* amx = nullptr;  // where convolutions are cpu/amx.h's
-  std::string identity;                             // with tune: what its times hold for
+  int block;                                           // 16 with AVX-512 and in int8, else 8
+  bool exact = false;                                  // direct convolutions only
+  bool tune = false;                                   // time what can be computed in several ways (tuning.h)
+  gn_type type = GN_F32;                               // of activations
+  bool int8 = false;                                   // inference, some activations are GN_U8
+  const googlenet::cpu::TileKernels* tiles = nullptr;  // where convolutions are cpu/tiles.h's
+  std::string identity;                                // with tune: what its times hold for
   std::string description;
 };
 

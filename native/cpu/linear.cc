@@ -1,9 +1,9 @@
-// Fully connected layers: what both primitives share, and the choice between them and AMX. Which one has a fast
+// Fully connected layers: what both primitives share, and the choice between them and tiles (tiles.h). Which one has a fast
 // implementation depends on the instruction set (oneDNN 3.7 without its gemm kernels, measured).
 #include "cpu/linear.h"
 
 #include "core/status.h"
-#include "cpu/amx.h"
+#include "cpu/tiles.h"
 
 namespace googlenet::cpu {
 
@@ -59,7 +59,7 @@ void Linear::execute(const dnnl::primitive& primitive, std::unordered_map<int, m
 }
 
 Kernel make_linear(gn_device& device, const gn_step& step) {
-  if (Kernel amx = make_amx(device, step)) return amx;
+  if (Kernel tiles = make_tiles(device, step)) return tiles;
   return device.isa == Isa::avx512 ? make_linear_matmul(device, step) : make_linear_product(device, step);
 }
 

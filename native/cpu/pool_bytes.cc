@@ -10,6 +10,7 @@ class BytePool : public gn_kernel {
  public:
   BytePool(gn_device& device, const gn_step& step)
       : pool_(*device.pool),
+        kernels_(byte_kernels(device.isa)),
         average_(step.attributes.pool_kind == GN_POOL_AVERAGE),
         scales_(step.src.scales),
         in_(step.src, device.block),
@@ -35,7 +36,7 @@ class BytePool : public gn_kernel {
 
  private:
   ThreadPool& pool_;
-  const ByteKernels& kernels_ = byte_kernels();
+  const ByteKernels& kernels_;
   const bool average_;
   const float* const scales_;
   const View in_, out_;

@@ -1,8 +1,6 @@
 // See simd.h. Compiled once, without special instruction flags.
 #include "cpu/simd.h"
 
-#include "core/status.h"
-
 namespace googlenet::cpu {
 
 const Kernels& kernels(Isa isa) {
@@ -24,20 +22,25 @@ const ActivationKernels<float>& activations<float>(Isa isa) {
   return activations_portable();
 }
 
+template <>
+const ActivationKernels<Bf16>& activations<Bf16>(Isa isa) {
 #if defined(__x86_64__)
-template <>
-const ActivationKernels<Bf16>& activations<Bf16>(Isa) {
-  static const auto& table = has_bf16() ? activations_avx512_bf16() : activations_avx512_vnni();
-  return table;
-}
-const ByteKernels& byte_kernels() { return has_bf16() ? bytes_avx512_bf16() : bytes_avx512_vnni(); }
-#else
-[[noreturn]] static void absent() { throw Failure(Code::INTERNAL, "this processor has no loops over bf16 and u8"); }
-template <>
-const ActivationKernels<Bf16>& activations<Bf16>(Isa) {
-  absent();
-}
-const ByteKernels& byte_kernels() { absent(); }
+  if (isa == Isa::avx512 && has_bf16()) return activations_avx512_bf16();
+  if (isa == Isa::avx512 && has_vnni()) return activations_avx512_vnni();
+  if (isa != Isa::portable) return activations_avx2_bf16();
 #endif
+  (void)isa;
+  return activations_portable_bf16();
+}
+
+const ByteKernels& byte_kernels(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::avx512 && has_bf16()) return bytes_avx512_bf16();
+  if (isa == Isa::avx512 && has_vnni()) return bytes_avx512_vnni();
+  if (isa != Isa::portable) return bytes_avx2_bf16();
+#endif
+  (void)isa;
+  return bytes_portable_bf16();
+}
 
 }  // namespace googlenet::cpu

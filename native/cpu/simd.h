@@ -6,10 +6,9 @@
 namespace googlenet::cpu {
 
 const Kernels& kernels(Isa isa);
-/** Bf16's need has_bf16() or has_vnni(). */
+/** Of Bf16 in blocks of 16 channels, whatever the instruction set. */
 template <class Element>
 const ActivationKernels<Element>& activations(Isa isa);
-/** Need has_bf16() or has_vnni(). */
-const ByteKernels& byte_kernels();
+const ByteKernels& byte_kernels(Isa isa);
 
 }  // namespace googlenet::cpu

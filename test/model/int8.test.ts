@@ -7,11 +7,8 @@ import { choosePrecision } from '../../lib/precision.js'
 import { readSafetensors, writeSafetensors } from '../../lib/weights/safetensors.js'
 import { googlenet } from '../cli/command.js'
 import { dataAbsent, dataPath, skipReason } from '../golden/data.js'
-import { processorHas } from '../ops/process.js'
 import { drawPictures, temporaryFolder } from '../train/pictures.js'
 
-const noInt8 = !processorHas('avx512_vnni')
-const reason = noInt8 ? ' (skipped: a processor without AVX512_VNNI)' : ''
 const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0))
 const code = (name: string) => expect.objectContaining({ name: 'GoogLeNetError', code: `GOOGLENET_ERR_${name}` })
 
@@ -22,7 +19,7 @@ it('GPUs are refused, and so is exact: true', () => {
   expect(() => choosePrecision('int8', 'cpu', true)).toThrow('use one of them')
 })
 
-describe.skipIf(noInt8)(`a model in int8${reason}`, () => {
+describe('a model in int8', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>
   let data: ImageFolder
   let f32: GoogLeNet
@@ -115,7 +112,7 @@ describe.skipIf(noInt8)(`a model in int8${reason}`, () => {
 })
 
 // f32: 401 and 470. Measured: docs/decisions/0013-int8.md.
-describe.skipIf(noInt8 || dataAbsent)(`BVLC GoogLeNet in int8${reason}${skipReason}`, () => {
+describe.skipIf(dataAbsent)(`BVLC GoogLeNet in int8${skipReason}`, () => {
   it('slow: 500 photos, at least 399 right', { timeout: 240_000 }, async () => {
     const folder = await temporaryFolder()
     try {

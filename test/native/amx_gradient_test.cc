@@ -3,8 +3,8 @@
 #include <cstdint>
 
 #include "check.h"
-#include "cpu/simd/amx-kernels.h"
-#include "cpu/amx.h"
+#include "cpu/simd/tile-kernels.h"
+#include "cpu/tiles.h"
 
 namespace test {
 namespace {
@@ -39,8 +39,8 @@ class Case {
     for (int threads : {1, 2, 3, 5, 8}) {
       gn_device device{};
       device.pool = std::make_shared<googlenet::ThreadPool>(threads);
-      device.isa = googlenet::Isa::avx512, device.block = 16, device.amx = &googlenet::cpu::amx_avx512_bf16();
-      const auto kernel = googlenet::cpu::make_amx(device, step_);
+      device.isa = googlenet::Isa::avx512, device.block = 16, device.tiles = &googlenet::cpu::tiles_avx512_bf16();
+      const auto kernel = googlenet::cpu::make_tiles(device, step_);
       if (!kernel) return check(false, name_ + ": no kernel");
       std::vector<float> scratch(size_t(kernel->scratch_bytes / 4 + 16), std::nanf(""));
       std::fill(gradients_.begin(), gradients_.end(), std::nanf(""));
@@ -153,7 +153,7 @@ class Case {
 }  // namespace
 
 void amx_gradient_tests() {
-  if (!googlenet::cpu::amx_available()) {
+  if (!googlenet::has_amx()) {
     std::printf("amx gradient: skipped, this processor or system has none\n");
     return;
   }

@@ -141,8 +141,13 @@ void all_of(const Set& set) {
 
 void bf16_tests() {
   using namespace googlenet::cpu;
+  all_of({"portable_bf16", activations_portable_bf16(), bytes_portable_bf16()});
+#if defined(__x86_64__)
+  if (googlenet::effective_isa() != googlenet::Isa::portable)
+    all_of({"avx2_bf16", activations_avx2_bf16(), bytes_avx2_bf16()});
   if (googlenet::has_bf16()) all_of({"avx512_bf16", activations_avx512_bf16(), bytes_avx512_bf16()});
   if (googlenet::has_vnni()) all_of({"avx512_vnni", activations_avx512_vnni(), bytes_avx512_vnni()});
+#endif
 }
 
 }  // namespace test

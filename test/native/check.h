@@ -186,7 +186,7 @@ void small_tests();  // dropout, softmax, loss, mask, sum
 void flat_tests();   // optimisers, transfer
 void store_tests();  // parameter store
 void winograd_tests();
-void amx_tests();
+void tiles_tests();
 void amx_gradient_tests();
 void thread_tests();
 void bf16_tests();

@@ -7,12 +7,9 @@ import { cases } from './cases.js'
 import { lrnAfterConcat } from './networks.js'
 import { expectParity, solveCase } from './parity.js'
 import { makeProblem } from './problem.js'
-import { type IsaName, isaEnvironments, NativeProcess, nativeAbsent, nativeSkipReason } from './process.js'
+import { type IsaName, isaNames, NativeProcess, nativeAbsent, nativeSkipReason } from './process.js'
 
-const ways = [
-  ...(Object.keys(isaEnvironments) as IsaName[]).map((isa) => ({ isa, exact: false })),
-  { isa: 'best', exact: true },
-]
+const ways = [...isaNames.map((isa) => ({ isa, exact: false })), { isa: 'best', exact: true }]
 
 describe.skipIf(nativeAbsent).each(ways as { isa: IsaName; exact: boolean }[])(
   `parity, $isa, exact $exact${nativeSkipReason}`,

@@ -36,6 +36,10 @@ export const isaEnvironments = {
   portable: { GOOGLENET_MAX_ISA: 'portable', ONEDNN_MAX_CPU_ISA: 'SSE41' },
 } as const
 export type IsaName = keyof typeof isaEnvironments
+/** Those that this processor can be limited to. */
+export const isaNames = (Object.keys(isaEnvironments) as IsaName[]).filter(
+  (name) => name !== 'avx2' || processorHas('avx2'),
+)
 
 type Options = Omit<SessionOptions, 'layers'>
 

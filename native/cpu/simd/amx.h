@@ -5,12 +5,10 @@
 // Denormals count as 0 and sums round to nearest even, whatever MXCSR says. The assembler's own words, because GCC 12's intrinsics do not tell the
 // compiler that a tile load reads memory.
 #pragma once
+#include "cpu/simd/tile-kernels.h"
 #include "cpu/simd/vector.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
-
-constexpr int kTileRows = 16, kTileRowBytes = 64, kTileBytes = kTileRows * kTileRowBytes;
-constexpr int kTileDepth = 32;  // bf16 of a row: products that one multiplication adds up
 
 /** What the tiles of this thread hold: the operand of ldtilecfg. */
 struct alignas(64) TileConfig {

@@ -1,13 +1,20 @@
-// Pooling of u8 at inference: planes [h][w][16]. Of windows of three columns, all of GoogLeNet's maxima, four are worked
-// on together.
+// Pooling of u8 at inference: planes [h][w][16]. With AVX-512, of windows of three columns, all of GoogLeNet's maxima, four
+// are worked on together.
 #include "cpu/simd/functions.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
 
-constexpr int kBlock = 16;
+constexpr int kBlock = B;
 
-GOOGLENET_INLINE __m128i bytes(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+typedef uint8_t Bytes __attribute__((vector_size(kBlock)));
+GOOGLENET_INLINE Bytes bytes(const uint8_t* p) {
+  Bytes v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+
+#if GOOGLENET_WIDTH == 512
 
 /** Largest of rows [y0, y1) at columns x to x + 3; 0 outside the plane. */
 GOOGLENET_INLINE __m512i four_columns(const PoolShape& p, const uint8_t* src, int y0, int y1, int x) {
@@ -41,22 +48,29 @@ GOOGLENET_INLINE void max_row(const PoolShape& p, const uint8_t* src, int y0, in
   }
 }
 
+#endif
+
 void max_forward_bytes(const PoolShape& p, const uint8_t* src, uint8_t* dst, int first, int last) {
   for (int oy = first; oy < last; oy++) {
     const int top = oy * p.stride_h - p.pad_h;
     const int y0 = larger(top, 0), y1 = smaller(top + p.kernel_h, p.h);
     uint8_t* to = dst + int64_t(oy) * p.out_w * kBlock;
+#if GOOGLENET_WIDTH == 512
     if (p.kernel_w == 3 && p.stride_w <= 2) {
       max_row(p, src, y0, y1, to);
       continue;
     }
+#endif
     for (int ox = 0; ox < p.out_w; ox++, to += kBlock) {
       const int left = ox * p.stride_w - p.pad_w;
       const int x0 = larger(left, 0), x1 = smaller(left + p.kernel_w, p.w);
-      __m128i best = _mm_setzero_si128();
+      Bytes best = {};
       for (int y = y0; y < y1; y++)
-        for (int x = x0; x < x1; x++) best = _mm_max_epu8(best, bytes(src + (int64_t(y) * p.w + x) * kBlock));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), best);
+        for (int x = x0; x < x1; x++) {
+          const Bytes pixel = bytes(src + (int64_t(y) * p.w + x) * kBlock);
+          best = pixel > best ? pixel : best;
+        }
+      __builtin_memcpy(to, &best, sizeof best);
     }
   }
 }
@@ -70,12 +84,11 @@ void average_forward_bytes(const PoolShape& p, const float* scales, const uint8_
     for (int ox = 0; ox < p.out_w; ox++) {
       const int left = ox * p.stride_w - p.pad_w;
       const int x0 = larger(left, 0), x1 = smaller(left + p.kernel_w, p.w);
-      __m512i sum = _mm512_setzero_si512();
+      Ints total = all_ints(0);
       for (int y = y0; y < y1; y++)
-        for (int x = x0; x < x1; x++)
-          sum = _mm512_add_epi32(sum, _mm512_cvtepu8_epi32(bytes(src + (int64_t(y) * p.w + x) * kBlock)));
+        for (int x = x0; x < x1; x++) total = sum(total, load_bytes(src + (int64_t(y) * p.w + x) * kBlock));
       const int64_t o = int64_t(oy) * p.out_w + ox;
-      store(dst + o * kBlock, mul(mul(_mm512_cvtepi32_ps(sum), scale), all(p.inverse_area[o])));
+      store(dst + o * kBlock, mul(mul(to_floats(total), scale), all(p.inverse_area[o])));
     }
   }
 }

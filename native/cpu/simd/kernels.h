@@ -154,12 +154,16 @@ const Kernels& kernels_avx512();
 const Kernels& kernels_avx2();
 const ActivationKernels<Bf16>& activations_avx512_bf16();
 const ActivationKernels<Bf16>& activations_avx512_vnni();
+const ActivationKernels<Bf16>& activations_avx2_bf16();
 const ByteKernels& bytes_avx512_bf16();
 const ByteKernels& bytes_avx512_vnni();
+const ByteKernels& bytes_avx2_bf16();
 const ActivationKernels<float>& activations_avx512();
 const ActivationKernels<float>& activations_avx2();
 #endif
 const Kernels& kernels_portable();
 const ActivationKernels<float>& activations_portable();
+const ActivationKernels<Bf16>& activations_portable_bf16();
+const ByteKernels& bytes_portable_bf16();
 
 }  // namespace googlenet::cpu

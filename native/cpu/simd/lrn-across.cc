@@ -3,7 +3,7 @@
 // Works on tiles of a few pixels, copied so that a pixel's channels lie side by side with zeros at both ends: a window
 // is then `size` unaligned loads, and the planes, often a multiple of 4096 bytes apart, are read one after another.
 #include "cpu/simd/lrn.h"
-#if GOOGLENET_WIDTH == 51216
+#if GOOGLENET_WIDTH == 512 && GOOGLENET_BF16
 #include "cpu/simd/lrn-pairs.h"
 #endif
 
@@ -71,7 +71,7 @@ GOOGLENET_INLINE void forward(const LrnShape& p, const Element* src, Element* ds
   }
 }
 
-#if GOOGLENET_WIDTH != 51216
+#if !(GOOGLENET_WIDTH == 512 && GOOGLENET_BF16)
 constexpr int kTogether = 4;  // pixels
 
 /** The paper's window: the squares of three neighbouring blocks of a few pixels stay in registers. */

@@ -10,7 +10,7 @@ struct MaxRow {
   int width, start;
 };
 
-#if GOOGLENET_WIDTH == 51216
+#if GOOGLENET_WIDTH == 512 && GOOGLENET_BF16
 
 // bf16, two pixels at a time, compared as they lie in memory. As signed numbers they are in order where one of them is not
 // negative, and then that is larger; a window of negative ones alone, whose maximum comes out negative, is looked at again.

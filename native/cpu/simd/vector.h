@@ -1,6 +1,5 @@
 // The one vocabulary the vectorised loops are written in: B floats of neighbouring channels, a mask over them, and B
-// byte-sized window indices. GOOGLENET_SIMD (avx512_bf16, avx512_vnni, avx512, avx2, portable; set per object by the
-// build) picks the implementation and names the namespace: objects of different instruction sets share no inline
+// byte-sized window indices. GOOGLENET_SIMD (one of those below; set per object by the build) picks the implementation and names the namespace: objects of different instruction sets share no inline
 // function and use no std:: template, or the linker could keep the copy that the processor at hand cannot run. It also
 // decides what an Element of activations and their gradients is in memory; in registers it is a float.
 #pragma once
@@ -10,25 +9,44 @@
 #include "cpu/simd/kernels.h"
 
 #ifndef GOOGLENET_SIMD
-#error "compile with -DGOOGLENET_SIMD=avx512_bf16, avx512_vnni, avx512, avx2 or portable"
+#error "compile with -DGOOGLENET_SIMD=, one of the names below"
 #endif
 #define GOOGLENET_JOIN_(a, b) a##b
 #define GOOGLENET_JOIN(a, b) GOOGLENET_JOIN_(a, b)
-#define GOOGLENET_WIDTH_avx512_bf16 51216
-#define GOOGLENET_WIDTH_avx512_vnni 51216
+// Bits of a register. Elements are f32, in the sets named here a second time bf16, beside which there are bytes.
 #define GOOGLENET_WIDTH_avx512 512
+#define GOOGLENET_WIDTH_avx512_bf16 512
+#define GOOGLENET_WIDTH_avx512_vnni 512
 #define GOOGLENET_WIDTH_avx2 256
-#define GOOGLENET_WIDTH_portable 1
+#define GOOGLENET_WIDTH_avx2_bf16 256
+#define GOOGLENET_WIDTH_avx2_vnni 256
+#define GOOGLENET_WIDTH_portable 128
+#define GOOGLENET_WIDTH_portable_bf16 128
 #define GOOGLENET_WIDTH GOOGLENET_JOIN(GOOGLENET_WIDTH_, GOOGLENET_SIMD)
+#define GOOGLENET_BF16_avx512_bf16 1
+#define GOOGLENET_BF16_avx512_vnni 1
+#define GOOGLENET_BF16_avx2_bf16 1
+#define GOOGLENET_BF16_avx2_vnni 1
+#define GOOGLENET_BF16_portable_bf16 1
+#define GOOGLENET_BF16 GOOGLENET_JOIN(GOOGLENET_BF16_, GOOGLENET_SIMD)
+
+/** Where a header of vectors puts its names: vector-twice.h makes wider ones of them. */
+#if GOOGLENET_WIDTH < 512 && GOOGLENET_BF16
+#define GOOGLENET_LANES GOOGLENET_SIMD::half
+#else
+#define GOOGLENET_LANES GOOGLENET_SIMD
+#endif
 
 #define GOOGLENET_INLINE static inline __attribute__((always_inline, unused))
 
 #ifdef GOOGLENET_VECTOR  // a test's
 #include GOOGLENET_VECTOR
-#elif GOOGLENET_WIDTH == 51216
+#elif GOOGLENET_WIDTH == 512 && GOOGLENET_BF16
 #include "cpu/simd/vector-avx512-bf16.h"
 #elif GOOGLENET_WIDTH == 512
 #include "cpu/simd/vector-avx512.h"
+#elif GOOGLENET_BF16
+#include "cpu/simd/vector-twice.h"
 #elif GOOGLENET_WIDTH == 256
 #include "cpu/simd/vector-avx2.h"
 #else
@@ -37,7 +55,7 @@
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 
-#if GOOGLENET_WIDTH == 51216
+#if GOOGLENET_BF16
 typedef Bf16 Element;
 #else
 typedef float Element;

@@ -1,6 +1,7 @@
 // AMX products of a convolution: 2 tiles of pixels by 2 blocks of outputs are summed up at a time, in tiles 0 to 3. While
 // the next four are being multiplied, the last four are written.
-#include "cpu/simd/amx-results.h"
+#include "cpu/simd/amx.h"
+#include "cpu/simd/tile-results.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 namespace {
@@ -32,7 +33,7 @@ struct Ahead {
  *  before, `results`, are taken out tile by tile (all at once would leave the multiplier waiting); later steps write
  *  them. */
 template <int tiles, int blocks, class Kind>
-void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, const char* weights, Ahead ahead,
+void multiply(const TileProduct& p, const Tile* tile, const char* packed, const char* weights, Ahead ahead,
               Results<Kind>& results) {
   const char *first = packed + tile[0].from, *second = packed + tile[tiles - 1].from;
   const int64_t row_bytes = p.row_bytes;
@@ -56,7 +57,7 @@ void multiply(const AmxProduct& p, const AmxTile* tile, const char* packed, cons
 }
 
 template <class Kind>
-void product(const AmxProduct& p, const AmxTile* tiles, int count, const char* packed, const char* weights,
+void product(const TileProduct& p, const Tile* tiles, int count, const char* packed, const char* weights,
              Results<Kind>& results, int first, int last) {
   TileConfig config;
   for (int c = 0; c < 6; c++) set_tile(config, c, p.rows);
@@ -86,10 +87,10 @@ void product(const AmxProduct& p, const AmxTile* tiles, int count, const char* p
 
 }  // namespace
 
-const char* const kProducts = "amx";
+const char* const kTileProducts = "amx";
 
-void amx_product(const AmxProduct& p, const AmxTile* tiles, int count, const void* packed, const void* weights,
-                 const float* scale, const float* bias, void* dst, int first, int last) {
+void tile_product(const TileProduct& p, const Tile* tiles, int count, const void* packed, const void* weights,
+                  const float* scale, const float* bias, void* dst, int first, int last) {
   with_kind(p, [&](auto kind) {
     Results<decltype(kind)> results(p, scale, bias, dst);
     product(p, tiles, count, static_cast<const char*>(packed), static_cast<const char*>(weights), results, first, last);

@@ -1,4 +1,4 @@
-#include "cpu/amx_plan.h"
+#include "cpu/tiles_plan.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,7 +7,6 @@ namespace googlenet::cpu {
 
 namespace {
 
-constexpr int kTileRows = 16, kStepBytes = 64, kWindow = 8;  // kWindow: columns of a planar step
 constexpr int kLargestGroup = 16;
 // Threads may be of different speed, one sharing its core with another program: the faster ones then take more chunks.
 constexpr int kChunksAThread = 4, kFewestPairs = 6;
@@ -19,10 +18,10 @@ double cost(int rows) { return rows + 40; }
 
 }  // namespace
 
-std::vector<AmxFactor> amx_factors(int inputs, int kernel_h, int kernel_w, int parts) {
-  std::vector<AmxFactor> factors;
+std::vector<TileFactor> tile_factors(int inputs, int kernel_h, int kernel_w, int parts) {
+  std::vector<TileFactor> factors;
   for (int input = 0; input < inputs; input += 16 * parts) {
-    const int blocks = std::min(parts, (inputs - input) / 16), taps = amx_taps(blocks, kernel_w, parts);
+    const int blocks = std::min(parts, (inputs - input) / 16), taps = tile_taps(blocks, kernel_w, parts);
     for (int y = 0; y < kernel_h; y++)
       for (int x = 0; x < kernel_w; x += taps)
         for (int p = 0; p < parts; p++) {
@@ -34,9 +33,9 @@ std::vector<AmxFactor> amx_factors(int inputs, int kernel_h, int kernel_w, int p
   return factors;
 }
 
-int amx_taps(int blocks, int kernel_w, int parts) { return kernel_w > 1 ? parts / blocks : 1; }
+int tile_taps(int blocks, int kernel_w, int parts) { return kernel_w > 1 ? parts / blocks : 1; }
 
-AmxPlan::AmxPlan(const AmxShape& s, int64_t bytes, int threads) : shape(s) {
+TilePlan::TilePlan(const TileShape& s, int64_t bytes, int threads) : shape(s) {
   if (!shape.planar && shape.kernel_h == 1 && shape.kernel_w == 1 && shape.pad_h == 0 && shape.pad_w == 0) {
     alone = true;
     shape.w = shape.out_w = shape.h * shape.w, shape.h = shape.out_h = 1;
@@ -50,7 +49,7 @@ AmxPlan::AmxPlan(const AmxShape& s, int64_t bytes, int threads) : shape(s) {
 }
 
 /** Groups, rows of a tile and the way through the plane that take the least time for an image. */
-void AmxPlan::choose() {
+void TilePlan::choose() {
   // Columns that a row and the next one share are zeros for both.
   const int columns = shape.out_w + shape.kernel_w - 1;
   pitch_ = std::min(columns, std::max({shape.w + shape.pad_w, columns - shape.pad_w, shape.out_w}));
@@ -69,7 +68,7 @@ void AmxPlan::choose() {
   }
 }
 
-void AmxPlan::lay_out() {
+void TilePlan::lay_out() {
   const int g = group, packed_rows = shape.out_h + shape.kernel_h - 1, columns = shape.out_w + shape.kernel_w - 1;
   const int64_t positions = (int64_t(packed_rows - 1) * pitch_ + columns) * g;
   from.assign(size_t(positions + (shape.parts - 1) * g), -1);  // a step's other taps may lie behind the last
@@ -91,7 +90,7 @@ void AmxPlan::lay_out() {
   const auto add_tiles = [&](int64_t start, int64_t length) {  // the last one overlaps its neighbour
     for (int64_t at = 0; at < length; at += rows) {
       const int64_t position = start + std::min(at, length - rows);
-      tiles.push_back({int32_t(position * kStepBytes), int32_t(position)});
+      tiles.push_back({int32_t(position * kTileRowBytes), int32_t(position)});
     }
   };
   if (linear_) {
@@ -100,13 +99,13 @@ void AmxPlan::lay_out() {
     for (int y = 0; y < shape.out_h; y++) add_tiles(int64_t(y) * pitch_ * g, int64_t(shape.out_w) * g);
   }
   for (size_t i = 0; alone && i < tiles.size(); i++) tiles[i].from = int32_t(bytes_of(int(i), 0));
-  unit_bytes = kStepBytes;
+  unit_bytes = kTileRowBytes;
 }
 
-void AmxPlan::lay_out_planar() {
-  const int columns = (shape.out_w - 1) * shape.stride_w + kWindow;
-  unit_bytes = divide_up(columns * 8, kStepBytes) * kStepBytes;
-  row_bytes = shape.stride_w * 8;
+void TilePlan::lay_out_planar() {
+  const int columns = (shape.out_w - 1) * shape.stride_w + kPlanarColumns;
+  unit_bytes = divide_up(columns * shape.pixel_bytes, kTileRowBytes) * kTileRowBytes;
+  row_bytes = shape.stride_w * shape.pixel_bytes;
   for (int y = 0; y < shape.out_h; y++) {
     for (int at = 0; at < shape.out_w; at += rows) {
       const int x = std::min(at, shape.out_w - rows);
@@ -118,12 +117,12 @@ void AmxPlan::lay_out_planar() {
   for (int y = 0; y < shape.kernel_h; y++) offsets.push_back(int32_t(y * unit_bytes));
 }
 
-int64_t AmxPlan::bytes_of(int count, int64_t units) const {
-  if (alone) return int64_t(count) * rows * planes() * kStepBytes;
+int64_t TilePlan::bytes_of(int count, int64_t units) const {
+  if (alone) return int64_t(count) * rows * planes() * kTileRowBytes;
   return units * unit_bytes * (shape.planar ? 1 : planes());
 }
 
-void AmxPlan::cut(int64_t bytes, int threads) {
+void TilePlan::cut(int64_t bytes, int threads) {
   const int count = int(tiles.size()), groups = shape.n / group;
   const int64_t pairs = (count + 1) / 2;
   // Behind a tile's first position: what its rows and taps reach.
@@ -148,13 +147,13 @@ void AmxPlan::cut(int64_t bytes, int threads) {
   // Group by group: threads begin with images of their own, which the layer before left in their caches.
   for (int group = 1; group < groups; group++)
     for (int i = 0; i < pieces; i++) chunks.push_back(chunks[size_t(i)]), chunks.back().group = group;
-  block_bytes = alone ? int64_t(rows) * kStepBytes : most_units * unit_bytes;
+  block_bytes = alone ? int64_t(rows) * kTileRowBytes : most_units * unit_bytes;
   chunk_bytes = bytes_of(most_tiles, most_units);
   if (shape.planar) return;
-  const auto factors = amx_factors(shape.inputs, shape.kernel_h, shape.kernel_w, shape.parts);
+  const auto factors = tile_factors(shape.inputs, shape.kernel_h, shape.kernel_w, shape.parts);
   for (size_t i = 0; i < factors.size(); i += size_t(shape.parts)) {
     const int64_t tap = (int64_t(factors[i].row) * pitch_ + factors[i].column) * group;
-    offsets.push_back(int32_t(factors[i].input / (16 * shape.parts) * block_bytes + tap * kStepBytes));
+    offsets.push_back(int32_t(factors[i].input / (16 * shape.parts) * block_bytes + tap * kTileRowBytes));
   }
 }
 

@@ -1,17 +1,17 @@
-// The bf16 convolutions of AMX, and of what takes its place, against the plain sum in double of the same rounded values
+// Convolutions by tiles in bf16, by AMX and by every vector that takes its place, against the plain sum in double of the same rounded values
 // and weights: GoogLeNet's shapes, odd ones, slices of wider buffers whose neighbours are NaN, and 1 to 3 threads.
-#include "cpu/amx.h"
+#include "cpu/tiles.h"
 
 #include <algorithm>
 #include <vector>
 
 #include "check.h"
-#include "cpu/simd/amx-kernels.h"
+#include "cpu/simd/tile-kernels.h"
 
 namespace test {
 namespace {
 
-using googlenet::cpu::AmxKernels;
+using googlenet::cpu::TileKernels;
 
 struct Problem {
   int kernel_h, kernel_w, pad_h, pad_w, n, inputs, outputs, h, w;
@@ -26,7 +26,7 @@ constexpr int kMostChecked = 3000;  // outputs of a large problem, at random
 
 class Case {
  public:
-  Case(const Problem& p, const AmxKernels& kernels)
+  Case(const Problem& p, const TileKernels& kernels)
       : p(p),
         kernels(kernels),
         name(kernels.name + std::string(" ") + std::to_string(p.kernel_h) + "x" + std::to_string(p.kernel_w) + " pad " +
@@ -122,8 +122,8 @@ class Case {
       arena = before;
       gn_device device{};
       device.pool = std::make_shared<googlenet::ThreadPool>(threads);
-      device.isa = googlenet::Isa::avx512, device.block = 16, device.amx = &kernels;
-      const auto kernel = googlenet::cpu::make_amx(device, step);
+      device.isa = googlenet::Isa::avx512, device.block = 16, device.tiles = &kernels;
+      const auto kernel = googlenet::cpu::make_tiles(device, step);
       check(kernel != nullptr, name + ": no kernel");
       if (!kernel) return;
       check(kernel->implementation == kernels.name + std::string(":bf16"), name + ": implementation");
@@ -169,7 +169,7 @@ class Case {
   }
 
   const Problem p;
-  const AmxKernels& kernels;
+  const TileKernels& kernels;
   const std::string name;
   std::vector<uint16_t> arena;
   std::vector<float> parameters, rounded;
@@ -177,14 +177,27 @@ class Case {
   gn_step step{};
 };
 
+std::vector<const TileKernels*> usable() {
+  std::vector<const TileKernels*> all = {&googlenet::cpu::tiles_portable_bf16()};
+#if defined(__x86_64__)
+  const auto add = [&](bool has, const char* what, const TileKernels& kernels) {
+    if (has)
+      all.push_back(&kernels);
+    else
+      std::printf("tiles: this processor or system has no %s\n", what);
+  };
+  add(googlenet::effective_isa() != googlenet::Isa::portable, "AVX2", googlenet::cpu::tiles_avx2_bf16());
+  add(googlenet::has_avx_vnni(), "AVX-VNNI", googlenet::cpu::tiles_avx2_vnni());
+  add(googlenet::has_vnni(), "AVX512_VNNI", googlenet::cpu::tiles_avx512_vnni());
+  add(googlenet::has_amx(), "AMX", googlenet::cpu::tiles_avx512_bf16());
+#endif
+  return all;
+}
+
 /** On everything this processor can multiply with, forward and backward. */
 void both(const Problem& p) {
-  const AmxKernels* all[] = {
-      googlenet::cpu::amx_available() ? &googlenet::cpu::amx_avx512_bf16() : nullptr,
-      googlenet::has_vnni() ? &googlenet::cpu::amx_avx512_vnni() : nullptr,
-  };
-  for (const AmxKernels* kernels : all) {
-    if (!kernels) continue;
+  static const std::vector<const TileKernels*> all = usable();
+  for (const TileKernels* kernels : all) {
     Case(p, *kernels).forward();
     if (!p.planar) Case(p, *kernels).backward_data();
   }
@@ -204,9 +217,7 @@ constexpr Module kModules[] = {
 
 }  // namespace
 
-void amx_tests() {
-  if (!googlenet::cpu::amx_available()) std::printf("amx: this processor or system has none\n");
-  if (!googlenet::has_vnni()) std::printf("amx: this processor has no VNNI\n");
+void tiles_tests() {
   for (const int n : {1, 2, 8}) {
     for (const Module& m : kModules) {
       if (n == 8 && m.size > 7) continue;

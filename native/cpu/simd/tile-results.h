@@ -1,7 +1,6 @@
-// Where sums of AMX's products go: scaled, with bias and ReLU, rounded to bf16 or u8, or not.
+// Where sums of products go: scaled, with bias and ReLU, rounded to bf16 or u8, or not.
 #pragma once
-#include "cpu/simd/amx-functions.h"
-#include "cpu/simd/amx.h"
+#include "cpu/simd/tile-functions.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {
 
@@ -15,7 +14,7 @@ struct Kind {
 
 /** What a product does with its kind: call(Kind()). */
 template <class Call>
-GOOGLENET_INLINE void with_kind(const AmxProduct& p, const Call& call) {
+GOOGLENET_INLINE void with_kind(const TileProduct& p, const Call& call) {
   if (p.floats_out)
     call(Kind<false, float>());
   else if (p.bytes_in && p.bytes_out)
@@ -33,7 +32,7 @@ template <class Kind>
 struct Results {
   typedef typename Kind::Element Element;
 
-  Results(const AmxProduct& p, const float* scale, const float* bias, void* dst)
+  Results(const TileProduct& p, const float* scale, const float* bias, void* dst)
       : plane(p.plane),
         least_(p.relu || Kind::bytes_out ? zero() : all(-__builtin_inff())),
         all_scales_(scale),
@@ -68,13 +67,13 @@ struct Results {
  private:
   inline __attribute__((always_inline)) void write_block(int row, int block, Element* dst) const {
     Vec value = load(sums[block][row]);
-    if constexpr (Kind::bytes_in) value = _mm512_cvtepi32_ps(_mm512_castps_si512(value));
+    if constexpr (Kind::bytes_in) value = to_floats(load_ints(sums[block][row]));
     value = Kind::scaled ? fma(value, scale_[block], bias_[block]) : add(value, bias_[block]);
-    value = _mm512_max_ps(least_, value);  // a NaN stays one
+    value = max(least_, value);  // a NaN stays one
     if constexpr (Kind::floats_out)
       store(dst, value);
     else if constexpr (Kind::bytes_out)
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(dst), _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(value)));
+      store_bytes(dst, value);
     else
       store(reinterpret_cast<Bf16*>(dst), value);
   }

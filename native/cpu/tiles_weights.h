@@ -1,5 +1,5 @@
-// Weights of AMX convolutions in the order of tiles, made from the plain masters when those have changed and shared by all
-// kernels that read the same parameter in the same direction: as bf16, or where inputs are bytes as s8. A byte's factor is
+// Weights of convolutions by tiles in the order of tiles, made from the plain masters when those have changed and shared by
+// all kernels that read the same parameter in the same direction: as bf16, or where inputs are bytes as s8. A byte's factor is
 // w * (step of its input channel) / (step of its output channel), so that sums over inputs of different steps make sense.
 #pragma once
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace googlenet::cpu {
 
-class AmxWeights {
+class TileWeights {
  public:
   /** Of the kernel that reads them: backward data swaps inputs and outputs and rotates the window. */
   struct Key {
@@ -19,12 +19,11 @@ class AmxWeights {
     bool backward, planar;
     const float *scales, *means;  // (inputs) of bytes (gn_tensor), else null; means may be
     bool bytes_in() const { return scales != nullptr; }
-    int parts() const { return bytes_in() ? 4 : 2; }
     bool operator==(const Key&) const = default;
   };
-  static std::shared_ptr<AmxWeights> shared(gn_device& device, const Key& key);
+  static std::shared_ptr<TileWeights> shared(gn_device& device, const Key& key);
 
-  AmxWeights(const gn_device& device, const Key& key);
+  TileWeights(const gn_device& device, const Key& key);
   void refresh(const gn_bindings& bindings, ThreadPool& pool);
   const void* data() const { return data_.get(); }
   /** Of bytes, by output: what a sum's 1 stands for, and what rounding takes from the mean output (0 without means). */
@@ -37,9 +36,10 @@ class AmxWeights {
   /** Of `count` outputs from `first` on. */
   void measure(const float* weights, int first, int count);
 
-  const AmxKernels& kernels_;
+  const TileKernels& kernels_;
   const Key key_;
-  const int steps_;
+  const int parts_, steps_;  // of a step, and steps of an output
+  const int64_t tile_bytes_;
   const int64_t bytes_;
   std::unique_ptr<void, FreePages> data_;
   std::vector<float> output_steps_, lost_;
