@@ -30,6 +30,7 @@ TileShape shape_of(const gn_step& step, const gn_tensor& src, const gn_tensor& d
   s.pad_w = backward ? a.kernel_w - 1 - a.pad_w : a.pad_w;
   s.planar = src.planar;
   s.parts = src.type == GN_U8 ? kernels.byte_parts : kernels.bf16_parts;
+  s.rows_at_once = kernels.rows_at_once;
   s.pixel_bytes = kernels.bf16_parts == 2 ? 8 : src.c * 4;
   s.inputs = src.planar ? src.c : src.span, s.outputs = dst.span;
   s.src_image = (src.planar ? src.c : src.channels) * src_pixels, s.dst_image = dst.channels * dst_pixels;

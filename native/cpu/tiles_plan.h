@@ -15,6 +15,7 @@ struct TileShape {
   bool planar;
   int parts;                                           // blocks of 16 inputs that one step multiplies (TileKernels)
   int pixel_bytes;                                     // of a planar source, packed
+  int rows_at_once;                                    // of a tile (TileKernels)
   int64_t src_image, src_plane, dst_image, dst_plane;  // from image to image, from channel block (or channel) to block
 };
 

@@ -3,6 +3,7 @@
  * put into the layer: u8 = round(value * 255 / range), s8 weights in steps of their output's largest.
  */
 import { describe, expect, test } from 'vitest'
+import { googlenet } from '../../lib/model/googlenet.js'
 import type { LayerRow } from '../../lib/model/layer.js'
 import { makeProblem, type Problem } from './problem.js'
 import { isaEnvironments, NativeProcess, nativeAbsent, nativeSkipReason, processorHas } from './process.js'
@@ -189,6 +190,18 @@ for (const [flag, title, { env, products, loops }] of ways)
       const found = Object.fromEntries(kernels.map(({ name, implementation }) => [name, implementation]))
       const [bf16, int8] = [`${products}:bf16`, `${products}:int8`]
       expect(found).toMatchObject({ stem: bf16, a: bf16, b3: int8, b5: int8, bp: int8, d: int8, e: int8, p: loops })
+    })
+
+    test('GoogLeNet: no reference code', async () => {
+      const layers = googlenet({ auxiliary: false })
+      const convolutions = layers.filter(({ op }) => op === 'conv').map(({ name }) => [name, { range: 1, mean: none }])
+      const options = { precision: 'int8', calibration: Object.fromEntries(convolutions) } as const
+      await using native = new NativeProcess({ env, options })
+      const { kernels } = await native.profile({ rows: layers, batch: 1, training: false })
+      const own = new RegExp(`^(${products}:(int8|bf16)|${loops}|own)$`)
+      const named = kernels.map(({ name, implementation }) => `${name}: ${implementation}`)
+      expect(named.filter((line) => !own.test(line.split(': ')[1]!))).toEqual([])
+      expect(named.filter((line) => line.endsWith(':int8')).length).toBeGreaterThan(30)
     })
 
     test.each([

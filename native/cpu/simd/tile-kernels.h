@@ -65,6 +65,7 @@ struct TileKernels {
   const char* name;  // of what multiplies
   int byte_parts;    // of a step of bytes: 4, or 2 where they are packed as s16
   int bf16_parts;    // of a step of bf16: 2, or 1 where they are packed as f32
+  int rows_at_once;  // of a tile that product() works on: all with AMX
   /** `count` packed rows. */
   void (*pack)(const TilePart<uint16_t> parts[], int64_t count, void* packed);
   void (*pack_bytes)(const TilePart<uint8_t> parts[], int64_t count, void* packed);

@@ -6,8 +6,17 @@ namespace googlenet::cpu {
 const TileKernels& GOOGLENET_JOIN(tiles_, GOOGLENET_SIMD)() {
   using namespace GOOGLENET_SIMD;
   static const TileKernels table = {
-      kTileProducts,    kFactors,     kBf16Parts,   tile_pack,          tile_pack_bytes,
-      tile_pack_planar, tile_product, tile_weights, tile_weights_bytes, tile_weights_planar,
+      .name = kTileProducts,
+      .byte_parts = kFactors,
+      .bf16_parts = kBf16Parts,
+      .rows_at_once = kBf16Parts == 2 ? kTileRows : kProductRows,
+      .pack = tile_pack,
+      .pack_bytes = tile_pack_bytes,
+      .pack_planar = tile_pack_planar,
+      .product = tile_product,
+      .weights = tile_weights,
+      .weights_bytes = tile_weights_bytes,
+      .weights_planar = tile_weights_planar,
   };
   return table;
 }
