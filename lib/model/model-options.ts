@@ -19,8 +19,10 @@ export interface CreateOptions extends NetworkOptions {
    * any of them. Default 'auto': f32, which differs from device to device by rounding alone. 'bf16' keeps activations
    * and their gradients in 8 bits of mantissa and half the memory; it needs a processor with AVX512_BF16 (Intel from
    * Cooper Lake and Sapphire Rapids, AMD from Zen 4) or a GPU of compute capability 8.0 (Ampere) or newer, where it
-   * trains six times as fast (H200). 'tf32', for such GPUs alone, rounds the factors to 10 bits of mantissa. 'int8', for inference on processors alone, is what load() takes for a file that model.calibrate() has
-   * given ranges: activations and weights in 8 bits, sums in 32.
+   * trains six times as fast (H200). 'tf32', for such GPUs alone, rounds the factors to 10 bits of mantissa. 'int8', for
+   * inference on processors alone, is what load() takes for a file that model.calibrate() has given ranges: activations
+   * and weights in 8 bits, sums in 32. Every processor can; those with AMX, AVX512_VNNI or AVX-VNNI are faster in it
+   * than in f32, others slower.
    */
   precision?: 'auto' | Precision
   /** Default: all that affinity and cgroup quota allow. */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the native tests without Node, oneDNN or CMake, and runs them: once on every instruction set of this processor,
 # and once with AVX-512's kernels as generic vectors of 16 floats, so that blocks of 16 channels are run on any processor.
-#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd, bf16, tiles, amx) runs that group alone
+#   test/native/build.sh                  checks; a name (threads, pool, lrn, small, flat, store, lanes, winograd, bf16, tiles, bytes, amx) runs that group alone
 #   SANITIZE=thread test/native/build.sh  the same under a sanitizer (thread, address, undefined)
 #   test/native/build.sh speed            timings
 #   ARCH=aarch64 CXX=aarch64-linux-gnu-g++ RUN='qemu-aarch64 -L /usr/aarch64-linux-gnu' test/native/build.sh

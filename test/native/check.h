@@ -187,6 +187,7 @@ void flat_tests();   // optimisers, transfer
 void store_tests();  // parameter store
 void winograd_tests();
 void tiles_tests();
+void bytes_tests();
 void amx_gradient_tests();
 void thread_tests();
 void bf16_tests();

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   if (!std::getenv("GOOGLENET_TEST_WIDE")) {  // which changes loops over f32 alone
     if (wanted("bf16")) test::bf16_tests();
     if (wanted("tiles")) test::tiles_tests();
+    if (wanted("bytes")) test::bytes_tests();
 #if defined(__x86_64__)
     if (wanted("amx")) test::amx_gradient_tests();
 #endif

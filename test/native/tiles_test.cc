@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "check.h"
-#include "cpu/simd/tile-kernels.h"
+#include "tiles_usable.h"
 
 namespace test {
 namespace {
@@ -177,26 +177,9 @@ class Case {
   gn_step step{};
 };
 
-std::vector<const TileKernels*> usable() {
-  std::vector<const TileKernels*> all = {&googlenet::cpu::tiles_portable_bf16()};
-#if defined(__x86_64__)
-  const auto add = [&](bool has, const char* what, const TileKernels& kernels) {
-    if (has)
-      all.push_back(&kernels);
-    else
-      std::printf("tiles: this processor or system has no %s\n", what);
-  };
-  add(googlenet::effective_isa() != googlenet::Isa::portable, "AVX2", googlenet::cpu::tiles_avx2_bf16());
-  add(googlenet::has_avx_vnni(), "AVX-VNNI", googlenet::cpu::tiles_avx2_vnni());
-  add(googlenet::has_vnni(), "AVX512_VNNI", googlenet::cpu::tiles_avx512_vnni());
-  add(googlenet::has_amx(), "AMX", googlenet::cpu::tiles_avx512_bf16());
-#endif
-  return all;
-}
-
 /** On everything this processor can multiply with, forward and backward. */
 void both(const Problem& p) {
-  static const std::vector<const TileKernels*> all = usable();
+  static const std::vector<const TileKernels*> all = usable_tiles();
   for (const TileKernels* kernels : all) {
     Case(p, *kernels).forward();
     if (!p.planar) Case(p, *kernels).backward_data();
