@@ -108,8 +108,10 @@ bool has_vnni() {
 
 bool has_avx_vnni() {
 #if defined(__x86_64__)
-  return effective_isa() != Isa::portable && __builtin_cpu_supports("avxvnni") && onednn_limit() != "AVX2" &&
-         onednn_limit() != "AVX512_CORE";
+  constexpr unsigned kAvxVnni = 1u << 4;  // leaf 7.1, EAX; not every compiler's builtin knows it
+  unsigned a, b, c, d;
+  return effective_isa() != Isa::portable && onednn_limit() != "AVX2" && onednn_limit() != "AVX512_CORE" &&
+         __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & kAvxVnni);
 #else
   return false;
 #endif

@@ -85,16 +85,16 @@ GOOGLENET_INLINE Ints load_bytes(const uint8_t* p) {
   return {FourWords{p[0], p[1], p[2], p[3]}, FourWords{p[4], p[5], p[6], p[7]}};
 }
 /** Halves of words: into the upper ones, and back. */
-typedef uint16_t Halves __attribute__((vector_size(16)));
+typedef uint16_t FourHalves __attribute__((vector_size(8)));
 GOOGLENET_INLINE Ints load_uppers(const Bf16* p) {
-  Halves x;
-  __builtin_memcpy(&x, p, sizeof x);
-  return {FourWords(__builtin_shuffle(Halves{}, x, Halves{0, 8, 1, 9, 2, 10, 3, 11})),
-          FourWords(__builtin_shuffle(Halves{}, x, Halves{4, 12, 5, 13, 6, 14, 7, 15}))};
+  FourHalves x[2];
+  __builtin_memcpy(x, p, sizeof x);
+  return {__builtin_convertvector(x[0], FourWords) << 16, __builtin_convertvector(x[1], FourWords) << 16};
 }
 GOOGLENET_INLINE void store_uppers(Bf16* p, Ints v) {
-  const Halves x = __builtin_shuffle(Halves(v.a), Halves(v.b), Halves{1, 3, 5, 7, 9, 11, 13, 15});
-  __builtin_memcpy(p, &x, sizeof x);
+  const FourHalves x[2] = {__builtin_convertvector(v.a >> 16, FourHalves),
+                           __builtin_convertvector(v.b >> 16, FourHalves)};
+  __builtin_memcpy(p, x, sizeof x);
 }
 /** x where the words of m are 0, else y. */
 GOOGLENET_INLINE Ints where_zero(Ints m, Ints x, Ints y) {
