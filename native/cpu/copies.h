@@ -1,5 +1,5 @@
-// Copies of weights in a kernel's own format, shared by all kernels that want the same one, on a device and on those beside
-// it, and forgotten with the last.
+// Copies of weights in a kernel's own format, shared by all kernels that want the same one, on a device and on those
+// beside it, and forgotten with the last.
 #pragma once
 #include <cstdint>
 #include <list>

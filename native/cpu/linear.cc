@@ -1,5 +1,5 @@
-// Fully connected layers: what both primitives share, and the choice between them and tiles (tiles.h). Which one has a fast
-// implementation depends on the instruction set (oneDNN 3.7 without its gemm kernels, measured).
+// Fully connected layers: what both primitives share, and the choice between them and tiles (tiles.h). Which one has a
+// fast implementation depends on the instruction set (oneDNN 3.7 without its gemm kernels, measured).
 #include "cpu/linear.h"
 
 #include "core/status.h"

@@ -1,5 +1,5 @@
-// Convolution by tiles forward, and backward data: the same convolution with rotated, transposed weights and other padding. The source is
-// packed chunk by chunk, each of which fits the second-level cache:
+// Convolution by tiles forward, and backward data: the same convolution with rotated, transposed weights and other
+// padding. The source is packed chunk by chunk, each of which fits the second-level cache:
 //   apart     each thread packs a chunk, then multiplies it by all weights
 //   together  all threads pack, then divide the outputs: where weights are larger than the source, each is read once
 #include <algorithm>
@@ -91,8 +91,8 @@ class TileData : public gn_kernel {
       const TilePlan::Chunk& chunk = plan_.chunks[size_t(i)];
       pool_.ranges(parts(chunk), [&](int64_t first, int64_t last) { pack(b, chunk, packed(b, i), first, last); });
     }
-    // Pairs of outputs are few: some tiles of one are an item, so that no thread waits long for another. Chunks differ by
-    // two tiles at most, so none is cut into nothing.
+    // Pairs of outputs are few: some tiles of one are an item, so that no thread waits long for another. Chunks differ
+    // by two tiles at most, so none is cut into nothing.
     const int64_t most = std::max<int64_t>(1, (plan_.chunks[0].last - plan_.chunks[0].first) / kFewestTiles);
     const int64_t cuts = std::min(most, (kItemsAThread * pool_.threads() + count * pairs - 1) / (count * pairs));
     pool_.items(count * pairs * cuts, [&](int64_t, int64_t item) {

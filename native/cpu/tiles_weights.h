@@ -1,6 +1,7 @@
-// Weights of convolutions by tiles in the order of tiles, made from the plain masters when those have changed and shared by
-// all kernels that read the same parameter in the same direction: as bf16, or where inputs are bytes as s8. A byte's factor is
-// w * (step of its input channel) / (step of its output channel), so that sums over inputs of different steps make sense.
+// Weights of convolutions by tiles in the order of tiles, made from the plain masters when those have changed and
+// shared by all kernels that read the same parameter in the same direction: as bf16, or where inputs are bytes as s8. A
+// byte's factor is w * (step of its input channel) / (step of its output channel), so that sums over inputs of
+// different steps make sense.
 #pragma once
 #include <memory>
 #include <vector>

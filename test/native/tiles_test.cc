@@ -1,5 +1,6 @@
-// Convolutions by tiles in bf16, by AMX and by every vector that takes its place, against the plain sum in double of the same rounded values
-// and weights: GoogLeNet's shapes, odd ones, slices of wider buffers whose neighbours are NaN, and 1 to 3 threads.
+// Convolutions by tiles in bf16, by AMX and by every vector that takes its place, against the plain sum in double of
+// the same rounded values and weights: GoogLeNet's shapes, odd ones, slices of wider buffers whose neighbours are NaN,
+// and 1 to 3 threads.
 #include "cpu/tiles.h"
 
 #include <algorithm>

@@ -2,8 +2,8 @@
 //   a  rows x 32 bf16: a row is a pixel, say, with 32 channels
 //   b  16 rows x 16 columns of pairs [2] of bf16: row k holds the factors of a's columns 2k and 2k + 1
 //   c  rows x 16 f32
-// Denormals count as 0 and sums round to nearest even, whatever MXCSR says. The assembler's own words, because GCC 12's intrinsics do not tell the
-// compiler that a tile load reads memory.
+// Denormals count as 0 and sums round to nearest even, whatever MXCSR says. The assembler's own words, because GCC 12's
+// intrinsics do not tell the compiler that a tile load reads memory.
 #pragma once
 #include "cpu/simd/tile-kernels.h"
 #include "cpu/simd/vector.h"
@@ -20,9 +20,9 @@ GOOGLENET_INLINE void set_tile(TileConfig& config, int tile, int rows, int row_b
   config.rows[tile] = uint8_t(rows), config.row_bytes[tile] = uint16_t(row_bytes);
 }
 
-// Seven other instructions follow each of AMX's. Where a second hyperthread keeps the core busy (often another tenant's),
-// AMX instructions that are decoded side by side wait for each other: four loads and four products took 108 ns so, 76
-// with these between them; without such a neighbour 28 either way.
+// Seven other instructions follow each of AMX's. Where a second hyperthread keeps the core busy (often another
+// tenant's), AMX instructions that are decoded side by side wait for each other: four loads and four products took 108
+// ns so, 76 with these between them; without such a neighbour 28 either way.
 #define GOOGLENET_APART "\nnop\nnop\nnop\nnop\nnop\nnop\nnop"
 
 /** Every tile is 0 afterwards. Before a thread leaves the loops it calls release_tiles(): then the system need not keep

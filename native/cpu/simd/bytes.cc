@@ -1,5 +1,5 @@
-// Pooling of u8 at inference: planes [h][w][16]. With AVX-512, of windows of three columns, all of GoogLeNet's maxima, four
-// are worked on together.
+// Pooling of u8 at inference: planes [h][w][16]. With AVX-512, of windows of three columns, all of GoogLeNet's maxima,
+// four are worked on together.
 #include "cpu/simd/functions.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {

@@ -71,7 +71,8 @@ struct WinogradShape {
   bool relu;
 };
 
-/** Loops over activations and their gradients. A computed gradient is put into diff_src by += or =, then zeroed where mask <= 0 (null: no mask). */
+/** Loops over activations and their gradients. A computed gradient is put into diff_src by += or =, then zeroed where
+ *  mask <= 0 (null: no mask). */
 template <class Element>
 struct ActivationKernels {
   const char* name;  // "own:avx512"

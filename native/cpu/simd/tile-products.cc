@@ -1,6 +1,6 @@
-// The products of amx-products.cc without AMX: some rows of a tile by one or two blocks of outputs are summed up at a time,
-// in registers. Bytes by dot products, which give AMX's bits; bf16 as f32, since vdpbf16ps is a quarter as fast as f32's
-// products on Intel's processors (measured on Emerald Rapids).
+// The products of amx-products.cc without AMX: some rows of a tile by one or two blocks of outputs are summed up at a
+// time, in registers. Bytes by dot products, which give AMX's bits; bf16 as f32, since vdpbf16ps is a quarter as fast
+// as f32's products on Intel's processors (measured on Emerald Rapids).
 #include "cpu/simd/tile-results.h"
 
 #if defined(__SSE__)

@@ -1,5 +1,5 @@
-// Weights of convolutions in the order of tiles (tile-kernels.h): [step][block][16 words][16 outputs], a word being two bf16
-// or one f32, or as many bytes as dot products take.
+// Weights of convolutions in the order of tiles (tile-kernels.h): [step][block][16 words][16 outputs], a word being two
+// bf16 or one f32, or as many bytes as dot products take.
 #include "cpu/simd/tile-functions.h"
 
 namespace googlenet::cpu::GOOGLENET_SIMD {

@@ -1,4 +1,5 @@
-// vector.h for bf16 and bytes without AVX-512: 16 lanes are two vectors of 8, floats in registers, bf16 or floats in memory.
+// vector.h for bf16 and bytes without AVX-512: 16 lanes are two vectors of 8, floats in registers, bf16 or floats in
+// memory.
 #pragma once
 #if GOOGLENET_WIDTH == 256
 #include "cpu/simd/vector-avx2.h"

@@ -1,7 +1,8 @@
 // The one vocabulary the vectorised loops are written in: B floats of neighbouring channels, a mask over them, and B
-// byte-sized window indices. GOOGLENET_SIMD (one of those below; set per object by the build) picks the implementation and names the namespace: objects of different instruction sets share no inline
-// function and use no std:: template, or the linker could keep the copy that the processor at hand cannot run. It also
-// decides what an Element of activations and their gradients is in memory; in registers it is a float.
+// byte-sized window indices. GOOGLENET_SIMD (one of those below; set per object by the build) picks the implementation
+// and names the namespace: objects of different instruction sets share no inline function and use no std:: template, or
+// the linker could keep the copy that the processor at hand cannot run. It also decides what an Element of activations
+// and their gradients is in memory; in registers it is a float.
 #pragma once
 #include <cstddef>
 #include <cstdint>
