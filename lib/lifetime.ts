@@ -14,9 +14,24 @@ export function throwIfAborted(signal?: AbortSignal): void {
   if (signal?.aborted) throw abortError(signal)
 }
 
+/** The calls that a signal cancels: one listener serves them all, since Node warns of a leak at eleven. */
+const calls = new WeakMap<AbortSignal, Set<NativeCancel>>()
+function cancelAll(this: AbortSignal) {
+  for (const cancel of calls.get(this) ?? []) cancel.cancel()
+}
+function link(signal: AbortSignal, cancel: NativeCancel): void {
+  const linked = calls.get(signal) ?? new Set()
+  calls.set(signal, linked.add(cancel))
+  if (linked.size === 1) signal.addEventListener('abort', cancelAll)
+}
+function unlink(signal: AbortSignal, cancel: NativeCancel): void {
+  const linked = calls.get(signal)
+  if (linked?.delete(cancel) && linked.size === 0) signal.removeEventListener('abort', cancelAll)
+}
+
 /**
  * Runs one native call with the signal linked to a cancel handle, and rewraps what it throws. Without a signal no
- * handle is made. The listener is gone when the promise returned settles.
+ * handle is made. The link is gone when the promise returned settles.
  */
 export async function cancellable<T>(
   signal: AbortSignal | undefined,
@@ -24,14 +39,13 @@ export async function cancellable<T>(
 ): Promise<T> {
   throwIfAborted(signal)
   const cancel = signal && new (native().Cancel)()
-  const onAbort = () => cancel?.cancel()
-  signal?.addEventListener('abort', onAbort, { once: true })
+  if (signal && cancel) link(signal, cancel)
   try {
     return await call(cancel)
   } catch (error) {
     throw fromNative(error, signal)
   } finally {
-    signal?.removeEventListener('abort', onAbort)
+    if (signal && cancel) unlink(signal, cancel)
   }
 }
 

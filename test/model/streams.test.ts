@@ -2,6 +2,7 @@
  * Several streams on the processor: calls side by side, with the bits of a model of one thread, in the order of whatever
  * changes the model, sharing its weights.
  */
+import { getEventListeners } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type CreateOptions, GoogLeNet, ImageFolder } from '../../lib/index.js'
@@ -110,6 +111,16 @@ describe('streams', () => {
     const reasons = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason.name] : []))
     expect(new Set(reasons)).toEqual(new Set(['AbortError']))
     expect(await kept).toEqual(expected)
+  })
+
+  it('any number of calls may share a signal, which keeps nothing of them', async () => {
+    await using model = await GoogLeNet.create({ ...SMALL, threads: 2, streams: 2 })
+    const { signal } = new AbortController()
+    const calls = Array.from({ length: 12 }, () => model.features(images[1]!, 'prob', { signal }))
+    await Promise.race(calls)
+    expect(getEventListeners(signal, 'abort').length).toBeLessThan(11) // of which Node warns
+    await Promise.all(calls)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   it('dispose() waits for those at work and rejects those that wait', async () => {
