@@ -15,18 +15,22 @@ export function throwIfAborted(signal?: AbortSignal): void {
 }
 
 /** The calls that a signal cancels: one listener serves them all, since Node warns of a leak at eleven. */
-const calls = new WeakMap<AbortSignal, Set<NativeCancel>>()
-function cancelAll(this: AbortSignal) {
-  for (const cancel of calls.get(this) ?? []) cancel.cancel()
+class Linked {
+  readonly cancels = new Set<NativeCancel>()
+  readonly abort = () => this.cancels.forEach((cancel) => void cancel.cancel())
 }
+const linked = new WeakMap<AbortSignal, Linked>()
+
 function link(signal: AbortSignal, cancel: NativeCancel): void {
-  const linked = calls.get(signal) ?? new Set()
-  calls.set(signal, linked.add(cancel))
-  if (linked.size === 1) signal.addEventListener('abort', cancelAll)
+  const calls = linked.get(signal) ?? new Linked()
+  linked.set(signal, calls)
+  calls.cancels.add(cancel)
+  if (calls.cancels.size === 1) signal.addEventListener('abort', calls.abort)
 }
+
 function unlink(signal: AbortSignal, cancel: NativeCancel): void {
-  const linked = calls.get(signal)
-  if (linked?.delete(cancel) && linked.size === 0) signal.removeEventListener('abort', cancelAll)
+  const calls = linked.get(signal)
+  if (calls?.cancels.delete(cancel) && calls.cancels.size === 0) signal.removeEventListener('abort', calls.abort)
 }
 
 /**
