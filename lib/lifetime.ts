@@ -21,16 +21,16 @@ class Linked {
 }
 const linked = new WeakMap<AbortSignal, Linked>()
 
-function link(signal: AbortSignal, cancel: NativeCancel): void {
+/** Returns what ends the link. */
+function link(signal: AbortSignal, cancel: NativeCancel): () => void {
   const calls = linked.get(signal) ?? new Linked()
   linked.set(signal, calls)
   calls.cancels.add(cancel)
   if (calls.cancels.size === 1) signal.addEventListener('abort', calls.abort)
-}
-
-function unlink(signal: AbortSignal, cancel: NativeCancel): void {
-  const calls = linked.get(signal)
-  if (calls?.cancels.delete(cancel) && calls.cancels.size === 0) signal.removeEventListener('abort', calls.abort)
+  return () => {
+    calls.cancels.delete(cancel)
+    if (calls.cancels.size === 0) signal.removeEventListener('abort', calls.abort)
+  }
 }
 
 /**
@@ -43,13 +43,13 @@ export async function cancellable<T>(
 ): Promise<T> {
   throwIfAborted(signal)
   const cancel = signal && new (native().Cancel)()
-  if (signal && cancel) link(signal, cancel)
+  const unlink = signal && cancel && link(signal, cancel)
   try {
     return await call(cancel)
   } catch (error) {
     throw fromNative(error, signal)
   } finally {
-    if (signal && cancel) unlink(signal, cancel)
+    unlink?.()
   }
 }
 

@@ -40,13 +40,13 @@ std::string upper(const char* name) {
 Isa lower(Isa a, Isa b) { return a < b ? a : b; }
 
 /** Nothing is limited, or to an instruction set that is not older than AMX. */
-[[maybe_unused]] bool allows_amx(const std::string& limit) {
+bool allows_amx(const std::string& limit) {
   return limit.empty() || limit == "DEFAULT" || limit == "ALL" || limit.find("AMX") != std::string::npos ||
          limit.rfind("AVX10_2", 0) == 0;
 }
 
 /** The processor has AMX, and the system lets this process use it. */
-[[maybe_unused]] bool granted_amx() {
+bool granted_amx() {
 #if defined(__x86_64__) && defined(__linux__)
   constexpr unsigned kOsxsave = 1u << 27;                    // leaf 1, ECX
   constexpr unsigned kAmx = 1u << 22 | 1u << 24 | 1u << 25;  // leaf 7.0, EDX: bf16, tiles, int8

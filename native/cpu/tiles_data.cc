@@ -59,8 +59,8 @@ class TileData : public gn_kernel {
     product_ = {plan_.rows,         plan_.row_bytes,    plan_.steps(),         plan_.offsets.data(),
                 plan_.to.data(),    dst_.span / 16,     plan_.shape.dst_plane, !backward_ && step.attributes.relu,
                 src_.type == GN_U8, dst_.type == GN_U8, dst_.type == GN_F32};
-    if (src_.planar && kernels_.bf16_parts == 1)
-      product_.words = plan_.shape.kernel_w * src_.c, product_.tile_bytes = 2 * kTileBytes;
+    product_.tile_bytes = weights_->tile_bytes();
+    if (src_.planar && kernels_.bf16_parts == 1) product_.words = plan_.shape.kernel_w * src_.c;
     Scratch scratch;
     packed_at_ = scratch.add((together_ ? int64_t(plan_.chunks.size()) : pool_.threads()) * plan_.chunk_bytes);
     scratch_bytes = scratch.bytes();

@@ -22,7 +22,7 @@ TileWeights::TileWeights(const gn_device& device, const Key& key)
       parts_(key.bytes_in() ? kernels_.byte_parts : kernels_.bf16_parts),
       steps_(steps_of(key, parts_)),
       tile_bytes_(key.planar && parts_ == 1 ? 2 * kTileBytes : kTileBytes),
-      bytes_(steps_ * (key.outputs / 16) * tile_bytes_),
+      bytes_(int64_t(steps_) * (key.outputs / 16) * tile_bytes_),
       data_(allocate_pages(bytes_)) {
   if (!data_) throw std::bad_alloc();
 }

@@ -27,6 +27,8 @@ class TileWeights {
   TileWeights(const gn_device& device, const Key& key);
   void refresh(const gn_bindings& bindings, ThreadPool& pool);
   const void* data() const { return data_.get(); }
+  /** Of one step and block. */
+  int tile_bytes() const { return tile_bytes_; }
   /** Of bytes, by output: what a sum's 1 stands for, and what rounding takes from the mean output (0 without means). */
   const std::vector<float>& steps() const { return output_steps_; }
   const std::vector<float>& lost() const { return lost_; }
@@ -40,7 +42,7 @@ class TileWeights {
   const TileKernels& kernels_;
   const Key key_;
   const int parts_, steps_;  // of a step, and steps of an output
-  const int64_t tile_bytes_;
+  const int tile_bytes_;
   const int64_t bytes_;
   std::unique_ptr<void, FreePages> data_;
   std::vector<float> output_steps_, lost_;

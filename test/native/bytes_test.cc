@@ -5,13 +5,10 @@
 #include <vector>
 
 #include "check.h"
-#include "cpu/tiles.h"
-#include "tiles_usable.h"
+#include "tiles.h"
 
 namespace test {
 namespace {
-
-using googlenet::cpu::TileKernels;
 
 struct Problem {
   int kernel, pad, n, inputs, outputs, h, w;
@@ -61,20 +58,8 @@ class Case {
     const std::vector<uint8_t> before = arena;
     for (int threads = 1; threads <= 2; threads++) {
       arena = before;
-      gn_device device{};
-      device.pool = std::make_shared<googlenet::ThreadPool>(threads);
-      device.isa = googlenet::effective_isa(), device.block = 16, device.int8 = true, device.tiles = &kernels;
-      const auto kernel = googlenet::cpu::make_tiles(device, step);
       const std::string title = kernels.name + std::string(" ") + name;
-      check(kernel && kernel->implementation == kernels.name + std::string(":int8"), title + ": implementation");
-      std::vector<uint8_t> scratch(size_t(kernel->scratch_bytes + 64), 0xa5);
-      gn_bindings b{};
-      b.arenas[GN_ACTIVATIONS] = arena.data();
-      b.parameters = parameters.data();
-      b.scratch = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64);
-      b.version = 1;
-      kernel->sync(b);
-      kernel->run(b);
+      check(run_tiles(kernels, step, threads, parameters.data(), arena.data()) == ":int8", title + ": implementation");
       std::vector<uint8_t> wanted = before;
       Bench::each(dst, dst.span, [&](int n, int o, int y, int x) {
         wanted[at(dst, n, o, y, x)] = o < p.outputs ? expected(before, n, o, y, x) : 0;
@@ -114,11 +99,7 @@ class Case {
     for (int i = 0; i < t.span; i++) steps.push_back(std::ldexp(1.0f, pick(-3, 0)));
     return t;
   }
-  size_t at(const gn_tensor& t, int n, int c, int y, int x) const {
-    const int physical = t.channel + c;
-    return size_t(t.offset + ((int64_t(n) * t.channels / 16 + physical / 16) * t.h * t.w + int64_t(y) * t.w + x) * 16 +
-                  physical % 16);
-  }
+  static size_t at(const gn_tensor& t, int n, int c, int y, int x) { return size_t(element_at(t, 16, n, c, y, x)); }
 
   const Problem p;
   const std::string name;

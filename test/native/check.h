@@ -41,6 +41,13 @@ inline float from_bf16(uint16_t bits) { return googlenet::cpu::to_float(googlene
 
 using Values = std::vector<double>;  // (n, c, h, w), logical
 
+/** Elements from the arena's start to one of a view's. */
+inline int64_t element_at(const gn_tensor& t, int block, int n, int c, int y, int x) {
+  const int b = t.planar ? 1 : block, physical = t.channel + c;
+  return t.offset / gn_bytes_of(t.type) +
+         ((int64_t(n) * t.channels / b + physical / b) * t.h * t.w + int64_t(y) * t.w + x) * b + physical % b;
+}
+
 struct Bench {
   Bench(googlenet::Isa isa, std::string name) : isa(isa), block(googlenet::block_of(isa)), name(std::move(name)) {
     this->name += std::string(" ") + googlenet::isa_name(isa);
@@ -66,11 +73,7 @@ struct Bench {
     return t;
   }
 
-  int64_t at(const gn_tensor& t, int n, int c, int y, int x) const {
-    const int b = t.planar ? 1 : block, physical = t.channel + c;
-    return t.offset / 4 + ((int64_t(n) * t.channels / b + physical / b) * t.h * t.w + int64_t(y) * t.w + x) * b +
-           physical % b;
-  }
+  int64_t at(const gn_tensor& t, int n, int c, int y, int x) const { return element_at(t, block, n, c, y, x); }
 
   static void each(const gn_tensor& t, int channels, const std::function<void(int, int, int, int)>& body) {
     for (int n = 0; n < t.n; n++)

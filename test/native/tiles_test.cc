@@ -1,18 +1,14 @@
 // Convolutions by tiles in bf16, by AMX and by every vector that takes its place, against the plain sum in double of
 // the same rounded values and weights: GoogLeNet's shapes, odd ones, slices of wider buffers whose neighbours are NaN,
 // and 1 to 3 threads.
-#include "cpu/tiles.h"
-
 #include <algorithm>
 #include <vector>
 
 #include "check.h"
-#include "tiles_usable.h"
+#include "tiles.h"
 
 namespace test {
 namespace {
-
-using googlenet::cpu::TileKernels;
 
 struct Problem {
   int kernel_h, kernel_w, pad_h, pad_w, n, inputs, outputs, h, w;
@@ -104,11 +100,7 @@ class Case {
     arena.resize(arena.size() + (size_t(t.n) * t.channels * h * w + 63) / 32 * 32, kNaN);
     return t;
   }
-  size_t at(const gn_tensor& t, int n, int c, int y, int x) const {
-    const int b = t.planar ? 1 : 16, physical = t.channel + c;
-    return size_t(t.offset / 2 + ((int64_t(n) * t.channels / b + physical / b) * t.h * t.w + int64_t(y) * t.w + x) * b +
-                  physical % b);
-  }
+  static size_t at(const gn_tensor& t, int n, int c, int y, int x) { return size_t(element_at(t, 16, n, c, y, x)); }
   void fill(const gn_tensor& t) {
     std::normal_distribution<float> normal;
     Bench::each(t, t.span, [&](int n, int c, int y, int x) {
@@ -121,21 +113,7 @@ class Case {
     std::vector<uint16_t> first;
     for (int threads = 1; threads <= 3; threads++) {
       arena = before;
-      gn_device device{};
-      device.pool = std::make_shared<googlenet::ThreadPool>(threads);
-      device.isa = googlenet::Isa::avx512, device.block = 16, device.tiles = &kernels;
-      const auto kernel = googlenet::cpu::make_tiles(device, step);
-      check(kernel != nullptr, name + ": no kernel");
-      if (!kernel) return;
-      check(kernel->implementation == kernels.name + std::string(":bf16"), name + ": implementation");
-      std::vector<uint16_t> scratch(size_t(kernel->scratch_bytes / 2 + 32), kNaN);
-      gn_bindings b{};
-      b.arenas[GN_ACTIVATIONS] = arena.data();
-      b.parameters = parameters.data();
-      b.scratch = reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(scratch.data()) + 63) / 64 * 64);
-      b.version = 1;
-      kernel->sync(b);
-      kernel->run(b);
+      check(run_tiles(kernels, step, threads, parameters.data(), arena.data()) == ":bf16", name + ": implementation");
       if (threads == 1) first = arena;
       check(first == arena, name + ": " + std::to_string(threads) + " threads give other bits");
     }
@@ -178,11 +156,11 @@ class Case {
   gn_step step{};
 };
 
-/** On everything this processor can multiply with, forward and backward. */
 const std::vector<const TileKernels*>& ways() {
   static const std::vector<const TileKernels*> all = usable_tiles();
   return all;
 }
+/** On everything this processor can multiply with, forward and backward. */
 void both(const Problem& p) {
   for (const TileKernels* kernels : ways()) {
     Case(p, *kernels).forward();

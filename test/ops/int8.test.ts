@@ -72,6 +72,8 @@ const ranges = Object.fromEntries(quantised.map((name, i) => [name, 3 + i]))
 const stepsOf = (blob: string): number[] =>
   (parts[blob] ?? [blob]).flatMap((name) => Array(rowOf(name).outputs).fill(ranges[name]! / 255))
 
+const uncorrected = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]!, mean: none }]))
+
 type Blob = { shape: readonly number[]; data: Float32Array }
 
 /** What a convolution of bytes writes, in its own steps, before it is rounded; `means` by input channel, or none. */
@@ -152,8 +154,7 @@ for (const [flag, title, { env, products, loops }] of ways)
     })
 
     test('pools of bytes: maxima are those of their window, averages are means', async () => {
-      const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]!, mean: none }]))
-      await using native = new NativeProcess({ env, options: { precision: 'int8', calibration } })
+      await using native = new NativeProcess({ env, options: { precision: 'int8', calibration: uncorrected } })
       const { parameters, inputs } = problem
       const { outputs } = await native.run({
         rows,
@@ -184,8 +185,7 @@ for (const [flag, title, { env, products, loops }] of ways)
     })
 
     test('what can be bytes is', async () => {
-      const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]!, mean: none }]))
-      await using native = new NativeProcess({ env, options: { precision: 'int8', calibration } })
+      await using native = new NativeProcess({ env, options: { precision: 'int8', calibration: uncorrected } })
       const { kernels } = await native.profile({ rows, batch: 2, training: false })
       const found = Object.fromEntries(kernels.map(({ name, implementation }) => [name, implementation]))
       const [bf16, int8] = [`${products}:bf16`, `${products}:int8`]
@@ -217,12 +217,11 @@ for (const [flag, title, { env, products, loops }] of ways)
 
 describe.skipIf(nativeAbsent)(`int8 without AVX-512${nativeSkipReason}`, () => {
   test('every way computes the same, but for the order in which bf16 is summed up', async () => {
-    const calibration = Object.fromEntries(quantised.map((name) => [name, { range: ranges[name]!, mean: none }]))
     const outputs = ['a', 'cat', 'q', 'e']
     const usable = ways.filter(([flag]) => !reasonOf(flag))
     const results = await Promise.all(
       usable.map(async ([, title, { env }]) => {
-        await using native = new NativeProcess({ env, options: { precision: 'int8', calibration } })
+        await using native = new NativeProcess({ env, options: { precision: 'int8', calibration: uncorrected } })
         const { parameters, inputs } = problem
         return [title, await native.run({ rows, parameters, inputs, training: false, outputs })] as const
       }),

@@ -33,10 +33,10 @@ struct TileProduct {
   int blocks;              // of 16 output channels
   int64_t plane;           // elements from block to block of dst
   bool relu;
-  bool bytes_in, bytes_out;     // src is u8; dst is
-  bool floats_out;              // dst is f32, of a src in bf16
-  int words = 16;               // of a step, that are not 0
-  int tile_bytes = kTileBytes;  // of weights
+  bool bytes_in, bytes_out;  // src is u8; dst is
+  bool floats_out;           // dst is f32, of a src in bf16
+  int words = 16;            // of a step, that are not 0
+  int tile_bytes = 0;        // of weights, of one step and block
 };
 
 /** 16 channels of a source as one part of packed rows. */

@@ -12,17 +12,20 @@ namespace {
 
 constexpr int kBlocks = kChunkVectors;  // of outputs at a time, by up to kProductRows rows
 
+template <class Word>
+GOOGLENET_INLINE Word word_at(const char* p) {
+  Word word;
+  __builtin_memcpy(&word, p, sizeof word);
+  return word;
+}
+
 /** Sums of bytes, else of floats. */
 template <bool bytes>
 struct Sum {
   typedef Vec Type;
   static Type none() { return zero(); }
   static Type load_all(const char* p) { return load(reinterpret_cast<const float*>(p)); }
-  static Type repeat(const char* p) {
-    float word;
-    __builtin_memcpy(&word, p, sizeof word);
-    return all(word);
-  }
+  static Type repeat(const char* p) { return all(word_at<float>(p)); }
   static Type more(Type sum, Type x, Type w) { return fma(x, w, sum); }
   static void keep(float* to, Type sum) { store(to, sum); }
 };
@@ -31,11 +34,7 @@ struct Sum<true> {
   typedef Ints Type;
   static Type none() { return all_ints(0); }
   static Type load_all(const char* p) { return load_ints(p); }
-  static Type repeat(const char* p) {
-    int32_t word;
-    __builtin_memcpy(&word, p, sizeof word);
-    return all_ints(word);
-  }
+  static Type repeat(const char* p) { return all_ints(word_at<int32_t>(p)); }
   static Type more(Type sum, Type x, Type w) { return dot(sum, x, w); }
   static void keep(float* to, Type sum) { store_ints(to, sum); }
 };
