@@ -3,7 +3,7 @@
 
 import { googlenet } from '../dist/model/googlenet.js'
 import { native } from '../dist/native.js'
-import { BYTES, CARDS, cost, DIRECTIONS, limit } from './lib/roofline.mjs'
+import { BYTES, CARDS, cost, DIRECTIONS, limit, steps } from './lib/roofline.mjs'
 
 const cards = Object.values(CARDS)
 /** tf32 moves f32's bytes. */
@@ -15,9 +15,11 @@ await session.dispose()
 const byName = new Map(layers.map((layer) => [layer.name, layer]))
 
 /** Costs by direction. */
-const rows = layers.flatMap(({ name, op, phase }) => {
+const rows = steps(layers).flatMap(({ name, op, phase }) => {
   const costs = DIRECTIONS.map((direction) => cost(byName, name, direction, op))
-  return costs[0] ? [{ name, costs: costs.filter(Boolean), inference: phase !== 'train' }] : []
+  if (!costs[0]) return []
+  const inference = phase === 'train' ? [] : [cost(byName, name, 'forward', op, false)]
+  return [{ name, costs: costs.filter(Boolean), inference }]
 })
 const sum = (list, of) => list.reduce((total, entry) => total + of(entry), 0)
 const seconds = (costs) => cards.flatMap((card) => PRECISIONS.map((type) => sum(costs, (c) => limit(card, type, c))))
@@ -39,7 +41,7 @@ for (const { name, costs } of rows) row(name, costs)
 const training = rows.flatMap(({ costs }) => costs)
 row('**all**', training)
 
-const inference = rows.filter((entry) => entry.inference).map(({ costs }) => costs[0])
+const inference = rows.flatMap((entry) => entry.inference)
 console.log()
 line('images/s at most: paper, not measured', ...headings)
 console.log(`|---|${'---:|'.repeat(headings.length)}`)

@@ -18,7 +18,7 @@ export async function operations({ device, network, card, precision, tune, batch
     for (let run = 0; run < repeats; run++) runs.push(await session.profile(batch, training))
     return runs[0].map(({ name, direction, op, implementation }, i) => {
       const milliseconds = median(runs.map((kernels) => kernels[i].milliseconds))
-      const least = card && cost(described, name, direction, op)
+      const least = card && cost(described, name, direction, op, training)
       const limitMs = least ? 1e3 * batch * limit(card, precision, least) : null
       return { name, direction, op, implementation, milliseconds, limitMs, share: limitMs && limitMs / milliseconds }
     })

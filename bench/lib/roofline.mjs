@@ -26,12 +26,34 @@ export const DIRECTIONS = ['forward', 'backward data', 'backward weights']
 export const cardOf = (device) => Object.values(CARDS).find((card) => card.device.test(device))
 
 /**
+ * Layers as GPUs take them: LRN and the pool beside it are one step (docs/decisions/0011-fused-passes.md).
+ *
+ * @param {object[]} layers as a session describes them
+ */
+export function steps(layers) {
+  const readers = (name) => layers.filter(({ sources }) => sources.includes(name))
+  const kinds = { pool: 'lrn', lrn: 'pool' }
+  const list = []
+  const taken = new Set()
+  for (const layer of layers) {
+    const [next, ...others] = readers(layer.name)
+    const paired = next && others.length === 0 && kinds[layer.op] === next.op
+    if (taken.has(layer.name)) continue
+    if (paired) taken.add(next.name)
+    const { name, op, phase } = layer
+    list.push(paired ? { name: `${name} + ${next.name}`, op: `${op} + ${next.op}`, phase } : { name, op, phase })
+  }
+  return list
+}
+
+/**
  * Elements moved and FLOPs of one image, by direction; undefined for what is in place or too small to count. Weights
  * are shared by a batch and left out. Convolutions that run as one step ('a + b') read their source once.
  *
  * @param {Map<string, object>} layers by name, as a session describes them
+ * @param {string} name of a layer, or of several with ' + ' between
  */
-export function cost(layers, name, direction, op) {
+export function cost(layers, name, direction, op, training = true) {
   const members = name.split(' + ').map((member) => layers.get(member))
   const size = ({ shape: [c, h, w] }) => c * h * w
   const sources = members[0].sources.map((source) => layers.get(source))
@@ -45,6 +67,9 @@ export function cost(layers, name, direction, op) {
   if (direction === 'backward weights') return undefined
   if (op === 'pool') return { elements: x + y, flops: 0 }
   if (op === 'lrn') return { elements: direction === 'forward' ? x + y : 2 * x + y, flops: 0 }
+  const last = size(members.at(-1))
+  if (op === 'pool + lrn') return { elements: x + (training ? y : last), flops: 0 } // y: what is between them too
+  if (op === 'lrn + pool') return { elements: direction === 'forward' ? x + last : 2 * x + last, flops: 0 }
   if (op === 'sum' || op === 'mask') return { elements: 3 * y, flops: 0 }
   return undefined
 }

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GN_BACKEND_VERSION 7
+#define GN_BACKEND_VERSION 8
 
 extern "C" {
 
@@ -47,15 +47,6 @@ typedef enum gn_precision {
   GN_PRECISION_BF16,  // values, their gradients and the weights that are multiplied are bf16; parameters stay f32
   GN_PRECISION_INT8   // inference: bf16, and where values are calibrated (core/quantization.h) u8 times s8
 } gn_precision;
-
-/** Run-time properties of the device: its processor and its precision decide. */
-typedef struct gn_geometry {
-  gn_order order;
-  int32_t block;
-  gn_type type;  // of values, their gradients and gn_bindings.weights; probabilities and what only they read stay f32
-  int32_t quantized;  // 1: values are GN_U8 where core/quantization.h says so
-  int32_t piece;      // images that inference should take through the first layers at a time, 0: the whole batch
-} gn_geometry;
 
 typedef enum gn_arena {
   GN_NONE = 0,     // no tensor
@@ -108,16 +99,34 @@ typedef struct gn_attributes {
   int32_t result;   // loss: index of its first float in gn_bindings.results: {mean loss, correct}
 } gn_attributes;
 
+/** Run-time properties of the device: its processor and its precision decide. */
+typedef struct gn_geometry {
+  gn_order order;
+  int32_t block;
+  gn_type type;  // of values, their gradients and gn_bindings.weights; probabilities and what only they read stay f32
+  int32_t quantized;  // 1: values are GN_U8 where core/quantization.h says so
+  int32_t piece;      // images that inference should take through the first layers at a time, 0: the whole batch
+  int32_t masks;      // 1: CONV and LINEAR can mask gradients of their source (gn_step)
+  /** Whether there is a kernel of two layers in one step, LRN_POOL or POOL_LRN, with these attributes; NULL: never. No
+   *  pieces then. */
+  int32_t (*pairs)(gn_op op, const gn_attributes* attributes);
+} gn_geometry;
+
 /**
  * One step. Forward reads src (src2 for SUM), writes dst. BACKWARD_DATA reads diff_dst (and what the operation
  * saved), writes diff_src. BACKWARD_WEIGHTS reads src and diff_dst, writes the gradients of weights and bias.
  *   accumulate  diff_src += instead of = (only asked of POOL, LRN, DROPOUT, LOSS, SUM, MASK)
  *   mask        when present, diff_src is zeroed afterwards where this view is <= 0: the backward of a fused ReLU
- *               (only asked of POOL, LRN, SUM and of MASK itself, which does nothing else, in place on diff_src)
+ *               (only asked of POOL, LRN, SUM, of CONV and LINEAR where gn_geometry.masks says so, and of MASK itself,
+ *               which does nothing else, in place on diff_src)
  *   workspace   max pooling while training: uint8 window index (row * kernel_w + column) of each output element,
  *               in the order of a buffer of dst's span alone, one byte each
  *   SUM         dst = src + src2 over gradients, given as diff_src += diff_dst (forward unused)
  *   DROPOUT     may run in place: dst is src, diff_src is diff_dst
+ *   LRN_POOL, POOL_LRN  a layer and its only reader, with the attributes of both, who share none. LRN_POOL reads src
+ *               backward as LRN does; POOL_LRN writes what is between the two to `middle` while training and reads it
+ *               backward. The workspace is the pool's; what is said of POOL and LRN goes for them too, but the mask of
+ *               a POOL_LRN that does not accumulate is `middle`: where a maximum is <= 0, so is the element that it was
  */
 typedef struct gn_step {
   gn_op op;
@@ -125,7 +134,7 @@ typedef struct gn_step {
   const char* name;
   int32_t training;
   gn_attributes attributes;
-  gn_tensor src, dst, diff_src, diff_dst, mask, workspace;
+  gn_tensor src, dst, diff_src, diff_dst, mask, workspace, middle;
   int32_t accumulate;
   gn_parameter weights, bias;
 } gn_step;

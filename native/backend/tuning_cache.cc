@@ -117,12 +117,12 @@ std::string tuning_key(const std::string& identity, const std::string& precision
   const gn_tensor& dst = step.direction == GN_FORWARD ? step.dst : step.diff_dst;
   static constexpr const char* kDirections[] = {"forward", "data", "weights"};
   char text[256];
-  std::snprintf(text, sizeof text,
-                "%s%s%s, %s %dx%dx%dx%d/%d to %dx%dx%d/%d, %dx%d stride %d %d pad %d %d by %d %d%s%s",
-                kDirections[step.direction], precision.empty() ? "" : " ", precision.c_str(),
-                step.op == GN_LINEAR ? "linear" : "conv", src.n, src.h, src.w, src.span, src.channels, dst.h, dst.w,
-                dst.span, dst.channels, a.kernel_h, a.kernel_w, a.stride_h, a.stride_w, a.pad_h, a.pad_w, a.dilation_h,
-                a.dilation_w, step.bias.offset >= 0 ? ", bias" : "", a.relu ? ", relu" : "");
+  std::snprintf(
+      text, sizeof text, "%s%s%s, %s %dx%dx%dx%d/%d to %dx%dx%d/%d, %dx%d stride %d %d pad %d %d by %d %d%s%s%s",
+      kDirections[step.direction], precision.empty() ? "" : " ", precision.c_str(),
+      step.op == GN_LINEAR ? "linear" : "conv", src.n, src.h, src.w, src.span, src.channels, dst.h, dst.w, dst.span,
+      dst.channels, a.kernel_h, a.kernel_w, a.stride_h, a.stride_w, a.pad_h, a.pad_w, a.dilation_h, a.dilation_w,
+      step.bias.offset >= 0 ? ", bias" : "", a.relu ? ", relu" : "", step.mask.arena != GN_NONE ? ", masked" : "");
   return identity + ": " + text;
 }
 

@@ -26,6 +26,7 @@ std::vector<Access> accesses_of(const gn_step& s) {
   view(s.diff_dst, false);
   view(s.diff_src, true);
   view(s.mask, false);
+  view(s.middle, forward);
   if (const gn_tensor& t = s.workspace; t.arena != GN_NONE)
     list.push_back({Access::activations, t.offset, t.offset + int64_t(t.n) * t.h * t.w * t.span, nullptr, forward});
   for (const gn_parameter& p : {s.weights, s.bias})

@@ -14,9 +14,9 @@ static int round_up(int value, int block) { return (value + block - 1) / block *
 }
 
 Layout::Layout(const Graph& graph, const gn_geometry& geometry)
-    : places(graph.nodes.size()),
+    : geometry(geometry),
+      places(graph.nodes.size()),
       graph_(graph),
-      geometry_(geometry),
       in_place_(graph.nodes.size()),
       concat_of_(graph.nodes.size(), -1),
       spans_(graph.nodes.size()),
@@ -51,9 +51,9 @@ void Layout::choose_spans() {
       const auto map = channel_map(node.sources[0]);
       if (op.channels == Op::contiguous && map.back() + 1 != int(map.size()))
         unsupported(node,
-                    "reads a concat whose parts are no multiple of " + std::to_string(geometry_.block) + " channels");
+                    "reads a concat whose parts are no multiple of " + std::to_string(geometry.block) + " channels");
     } else {
-      spans_[i] = planar(node) ? node.shape.c : round_up(node.shape.c, geometry_.block);
+      spans_[i] = planar(node) ? node.shape.c : round_up(node.shape.c, geometry.block);
     }
     if (node.row.groups > 1) {
       const auto map = channel_map(node.sources[0]);
@@ -161,7 +161,7 @@ void Layout::place_rest() {
 // Probabilities are f32 in any precision, and so are the sums that they are made of: rounding a logit of 20 to bf16 would
 // change its probability by 4 %. Their gradients are small numbers like all others.
 void Layout::choose_types() {
-  for (Buffer& buffer : buffers) buffer.type = buffer.gradient_type = geometry_.type;
+  for (Buffer& buffer : buffers) buffer.type = buffer.gradient_type = geometry.type;
   const auto probabilities = [&](int node) {
     const gn_op op = graph_.nodes[node].row.op;
     return op == GN_SOFTMAX || op == GN_LOSS;
@@ -196,8 +196,8 @@ void Layout::layout_parameters() {
           const Shape& src = graph_.nodes[source].shape;
           p.inner =
               node.row.op == GN_LINEAR ? src.h * src.w : node.row.attributes.kernel_h * node.row.attributes.kernel_w;
-          (geometry_.order == GN_BLOCKED ? p.column_step : p.inner_step) =
-              geometry_.order == GN_BLOCKED ? p.inner : p.columns;
+          (geometry.order == GN_BLOCKED ? p.column_step : p.inner_step) =
+              geometry.order == GN_BLOCKED ? p.inner : p.columns;
         }
         parameter_floats += p.size();
       }

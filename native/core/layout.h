@@ -35,6 +35,7 @@ class Layout {
   /** Throws UNSUPPORTED naming the layer for a topology it cannot lay out. */
   Layout(const Graph& graph, const gn_geometry& geometry);
 
+  const gn_geometry geometry;
   std::vector<Place> places;  // by node
   std::vector<Buffer> buffers;
   /** Nodes that run as one step, in order; concat nodes have no step but keep their place in the order. */
@@ -49,7 +50,7 @@ class Layout {
   std::vector<int32_t> channel_map(int node) const;
 
  private:
-  bool planar(const Node& node) const { return node.row.planar && geometry_.order == GN_BLOCKED; }
+  bool planar(const Node& node) const { return node.row.planar && geometry.order == GN_BLOCKED; }
   void choose_in_place();
   void choose_spans();
   void place_concats();
@@ -60,7 +61,6 @@ class Layout {
   void layout_parameters();
 
   const Graph& graph_;
-  const gn_geometry geometry_;
   std::vector<char> in_place_;
   std::vector<int> concat_of_, spans_, unit_of_;
 };

@@ -5,6 +5,7 @@
 
 #include "core/status.h"
 #include "ops/op.h"
+#include "ops/pair.h"
 
 namespace googlenet {
 
@@ -21,6 +22,7 @@ Plan::Plan(const Graph& graph, const Layout& layout, PlanRequest wanted)
       unit_of_(graph.nodes.size()) {
   for (const auto& unit : layout.units)
     for (const int member : unit) unit_of_[member] = unit;
+  find_pairs();
   plan_forward();
   if (request.training) plan_backward();
   for (size_t i = 0; i < graph.nodes.size(); i++) {
@@ -85,7 +87,7 @@ gn_step Plan::make_step(gn_op op, gn_direction direction, const std::vector<int>
   step.training = request.training;
   step.attributes = node.row.attributes;
   step.weights = step.bias = {-1, 0};
-  if (op != node.row.op) return step;  // MASK and SUM read a blob, not the layer behind it
+  if (op != node.row.op) return step;  // MASK and SUM read a blob, not the layer behind it; pairs have no weights
   for (const int member : unit) {
     const Node& n = graph_.nodes[member];
     for (const bool bias : {false, true}) {
@@ -100,12 +102,31 @@ gn_step Plan::make_step(gn_op op, gn_direction direction, const std::vector<int>
   return step;
 }
 
+/** The step of a unit, or of a layer and its second. */
+gn_step Plan::make_step(gn_direction direction, const std::vector<int>& unit) {
+  const Node& node = graph_.nodes[unit.front()];
+  const int second = seconds_[unit.front()];
+  if (second < 0) return make_step(node.row.op, direction, unit);
+  const auto pair = pair_of(node.row, graph_.nodes[second].row);
+  gn_step step = make_step(pair->op, direction, {unit.front(), second});
+  step.attributes = pair->attributes;
+  return step;
+}
+
+/** The nodes whose values a unit's step writes. */
+const std::vector<int>& Plan::output_of(const std::vector<int>& unit) const {
+  const int second = seconds_[unit.front()];
+  return second < 0 ? unit : unit_of_[second];
+}
+
+/** Backward data of the node does. */
+bool Plan::reads_source(int node) const { return op_of(graph_.nodes[node].row.op).backward_reads_src; }
+
 // Position 0 is the import of the inputs, step k of the whole run is at k + 1.
 void Plan::record(std::vector<gn_step>& steps, const gn_step& step) {
   steps.push_back(step);
   const int at = int(forward.size() + backward.size());
-  for (const gn_tensor* t : {&step.src, &step.dst, &step.diff_src, &step.diff_dst, &step.mask, &step.workspace})
-    touch(*t, at);
+  each_tensor(step, [&](const gn_tensor& t) { touch(t, at); });
 }
 
 void Plan::plan_forward() {
@@ -113,8 +134,8 @@ void Plan::plan_forward() {
   if (pieces) plan_pieces(pieces);
   for (size_t u = size_t(pieces); u < layout_.units.size(); u++) {
     const std::vector<int>& unit = layout_.units[u];
-    if (!Graph::active(graph_.nodes[unit.front()], request.training)) continue;
-    make_storage(unit, request.batch);
+    if (!Graph::active(graph_.nodes[unit.front()], request.training) || is_second_[unit.front()]) continue;
+    make_storage(output_of(unit), request.batch);
     plan_unit(unit, 0, request.batch);
   }
 }
@@ -130,15 +151,20 @@ void Plan::plan_unit(const std::vector<int>& unit, int first_image, int images) 
   if (node.row.op == GN_INPUT) touch(value(unit.front()), 0);
   if (node.row.op == GN_INPUT || node.row.op == GN_CONCAT) return;
   if (node.row.op == GN_DROPOUT && layout_.in_place(unit.front()) && !request.training) return;
-  gn_step step = make_step(node.row.op, GN_FORWARD, unit);
+  gn_step step = make_step(GN_FORWARD, unit);
   step.src = value(node.sources[0]);
-  step.dst = view(unit, values_);
+  step.dst = view(output_of(unit), values_);
+  if (const int second = seconds_[unit.front()]; second >= 0 && request.training && reads_source(second)) {
+    make_storage(unit, request.batch);
+    step.middle = view(unit, values_);
+  }
   step.src.n = step.dst.n = images;
   if (op_of(node.row.op).is_loss) {
     step.attributes.result = 2 * int(losses.size());
     losses.push_back(unit.front());
   }
-  if (request.training && node.row.op == GN_POOL && node.row.attributes.pool_kind == GN_POOL_MAX) {
+  const bool pools = step.op == GN_POOL || step.op == GN_LRN_POOL || step.op == GN_POOL_LRN;
+  if (request.training && pools && step.attributes.pool_kind == GN_POOL_MAX) {
     workspaces_[unit.front()] = new_storage(int64_t(request.batch) * step.dst.span * step.dst.h * step.dst.w);
     step.workspace = step.dst;
     step.workspace.channel = 0;
@@ -162,8 +188,7 @@ void Plan::pack() {
   for (auto* steps : {&forward, &backward})
     for (size_t i = 0; i < steps->size(); i++) {
       gn_step& step = (*steps)[i];
-      for (gn_tensor* t : {&step.src, &step.dst, &step.diff_src, &step.diff_dst, &step.mask, &step.workspace})
-        resolve(*t, steps == &forward ? first_images_[i] : 0);
+      each_tensor(step, [&](gn_tensor& t) { resolve(t, steps == &forward ? first_images_[i] : 0); });
     }
 }
 

@@ -47,11 +47,20 @@ class Plan {
     int images = 0;
     int first = -1, last = -1;
   };
+  /** Calls visit with each tensor of a step. */
+  template <class Step, class Visit>
+  static void each_tensor(Step& step, const Visit& visit) {
+    for (auto* t : {&step.src, &step.dst, &step.diff_src, &step.diff_dst, &step.mask, &step.workspace, &step.middle})
+      visit(*t);
+  }
   void plan_forward();
   int units_in_pieces() const;
   void plan_pieces(int units);
   void plan_unit(const std::vector<int>& unit, int first_image, int images);
   void make_storage(const std::vector<int>& unit, int images);
+  void find_pairs();
+  const std::vector<int>& output_of(const std::vector<int>& unit) const;
+  bool reads_source(int node) const;
   void plan_backward();
   void find_gradients();
   void complete(int node);
@@ -59,6 +68,7 @@ class Plan {
   void backward_weights(const std::vector<int>& unit);
   bool wants_mask(int node) const;
   gn_step make_step(gn_op op, gn_direction direction, const std::vector<int>& unit);
+  gn_step make_step(gn_direction direction, const std::vector<int>& unit);
   gn_tensor view(const std::vector<int>& unit, const std::vector<int>& storage) const;
   static int64_t bytes_of(const Buffer& buffer, gn_type type, int images);
   gn_tensor gradient_view(const std::vector<int>& unit);
@@ -78,6 +88,8 @@ class Plan {
   std::vector<char> wanted_, reached_;     // by node: a gradient is needed, can be had
   std::vector<char> masked_;               // by node: the ReLU's mask has been applied to its gradient
   std::vector<std::vector<int>> unit_of_;  // by node
+  std::vector<int> seconds_;               // by node: its reader that is one step with it, or -1
+  std::vector<char> is_second_;            // by node
   std::vector<int> first_images_;          // by forward step: of the images it works on
   std::deque<std::string> names_;
   bool packed_ = false;

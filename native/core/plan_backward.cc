@@ -59,15 +59,15 @@ static void mark(const Graph& graph, std::vector<char>& masked, int node) {
 }
 
 void Plan::backward_data(const std::vector<int>& unit, int source, bool accumulate, gn_tensor diff_src, bool mask) {
-  const Node& node = graph_.nodes[unit.front()];
-  const Op& op = op_of(node.row.op);
-  gn_step step = make_step(node.row.op, GN_BACKWARD_DATA, unit);
+  const Op& op = op_of(graph_.nodes[unit.front()].row.op);
+  gn_step step = make_step(GN_BACKWARD_DATA, unit);
   if (op.backward_reads_src) step.src = value(source);
   if (op.backward_reads_dst) step.dst = view(unit, values_);
-  if (!op.is_loss) step.diff_dst = gradient_view(unit);
+  if (!op.is_loss) step.diff_dst = gradient_view(output_of(unit));
+  if (const int second = seconds_[unit.front()]; second >= 0 && reads_source(second)) step.middle = view(unit, values_);
   step.diff_src = diff_src;
   step.accumulate = accumulate;
-  if (mask) step.mask = value(source);
+  if (mask) step.mask = step.op == GN_POOL_LRN && !accumulate ? step.middle : value(source);
   if (workspaces_[unit.front()] >= 0) {
     step.workspace = step.diff_dst;
     step.workspace.channel = 0;
@@ -109,7 +109,8 @@ void Plan::complete(int node) {
       if (mask && last) sum.mask = value(node), done = true;
       record(backward, sum);
     } else {
-      const bool fused = mask && last && op.masks;
+      const bool masks = op.masks == Op::always || (op.masks == Op::some && layout_.geometry.masks);
+      const bool fused = mask && last && masks;
       backward_data(overwriting[i], node, begun, whole, fused);
       done |= fused;
     }
@@ -136,7 +137,7 @@ void Plan::plan_backward() {
   find_gradients();
   for (auto unit = layout_.units.rbegin(); unit != layout_.units.rend(); ++unit) {
     const Node& node = graph_.nodes[unit->front()];
-    if (!Graph::active(node, true) || op_of(node.row.op).is_loss) continue;
+    if (!Graph::active(node, true) || op_of(node.row.op).is_loss || seconds_[unit->front()] >= 0) continue;
     int reached = 0;
     for (const int member : *unit) reached += reached_[member] && wanted_[member];
     if (!reached) continue;

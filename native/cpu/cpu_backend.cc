@@ -70,7 +70,7 @@ gn_status open(const gn_device_options* options, gn_device** device) {
 
 void close(gn_device* device) { delete device; }
 gn_geometry geometry(const gn_device* device) {
-  return {GN_BLOCKED, device->block, device->type, device->int8, kPiece};
+  return {GN_BLOCKED, device->block, device->type, device->int8, kPiece, 0, nullptr};
 }
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 

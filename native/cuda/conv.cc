@@ -26,6 +26,11 @@ class Conv {
       dst_at_ = scratch_.add(pixels(dst_) * dst_.span * gn_bytes_of(type_));
     if (!way_.graph && rounds_weights(device, step)) weights_at_ = scratch_.add(step.weights.size * gn_bytes_of(type_));
     workspace_at_ = scratch_.add(plan_->workspace());
+    if (step.mask.arena != GN_NONE && !way_.masks) {
+      gn_step mask = step;
+      mask.op = GN_MASK;
+      mask_ = make_gradient(device, mask);
+    }
     if (sums_bias()) bias_at_ = scratch_.add(bias_scratch(pixels(dst_), dst_.span));
   }
 
@@ -48,10 +53,12 @@ class Conv {
     }
     if (dst_at_ >= 0 && !forward) copy(device_, y, dst, pixels(dst_), dst_.span);
     const float* bias = step_.bias.offset < 0 ? nullptr : b.parameters + step_.bias.offset;
-    plan_->run(*device_.target, {x.data, weights(b), y.data, bias, Scratch::at(b, workspace_at_)});
+    const void* const mask = step_.mask.arena == GN_NONE ? nullptr : bind(step_.mask, b).data;
+    plan_->run(*device_.target, {x.data, weights(b), y.data, bias, mask, Scratch::at(b, workspace_at_)});
     if (forward && !way_.graph && (bias || step_.attributes.relu || dst_at_ >= 0))
       add_bias(device_, dst, y, bias, step_.attributes.relu, pixels(dst_), dst_.span);
     if (data && src_at_ >= 0) copy(device_, src, x, pixels(src_), src_.span);
+    if (mask_) mask_->run(b);
     if (sums_bias())
       bias_gradient(device_, dst, b.gradients + step_.bias.offset, pixels(dst_), dst_.span,
                     Scratch::floats(b, bias_at_));
@@ -87,6 +94,7 @@ class Conv {
   const gn_type type_ = factors(device_);
   const Plan plan_;
   const Way way_;
+  Kernel mask_;  // null: there is none, or it is in the plan
   std::optional<Folding> folding_;
   Scratch scratch_{256};
   int64_t src_at_ = -1, dst_at_ = -1, weights_at_ = -1, workspace_at_ = -1, bias_at_ = -1;
@@ -132,8 +140,7 @@ class Candidates : public TuningCandidates {
 }  // namespace
 
 Kernel make_conv(gn_device& device, const gn_step& step) {
-  if (step.accumulate || step.mask.arena != GN_NONE)
-    throw Failure(Code::INTERNAL, "a convolution can neither accumulate nor mask");
+  if (step.accumulate) throw Failure(Code::INTERNAL, "a convolution cannot accumulate");
   if (device.tune)
     if (Kernel kernel = tuned(device, step, Candidates(device))) return kernel;
   return first_that_fits(device, step);

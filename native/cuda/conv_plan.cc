@@ -172,7 +172,8 @@ bool ConvPlan::try_engine(const Target& target, Descriptor configuration, gn_pre
 
 void ConvPlan::run(const Target& target, const Operands& operands) const {
   const float zero = 0;
-  const void* const all[] = {nullptr, operands.src, operands.weights, operands.dst, operands.bias, &zero};
+  const void* const all[] = {nullptr,       operands.src, operands.weights, operands.dst,
+                             operands.bias, &zero,        operands.mask};
   std::vector<const void*> addresses;
   for (const int64_t id : ids_) addresses.push_back(all[id]);
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);

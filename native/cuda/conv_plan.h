@@ -16,7 +16,7 @@ namespace googlenet::cuda {
 /** What a run of a convolution binds; a plan uses those that its graph has. */
 struct Operands {
   void *src, *weights, *dst;
-  const void* bias;
+  const void *bias, *mask;
   void* workspace;
 };
 
@@ -32,7 +32,8 @@ struct Choice {
 class ConvPlan {
  public:
   /**
-   * fused: what follows the convolution is in the graph: + bias (f32) and max(0, ·), or an identity where nothing follows.
+   * fused: what follows the convolution is in the graph: + bias (f32) and max(0, ·), or the mask of a gradient, or an
+   * identity where nothing follows.
    * That is not only less work: the forms that cuDNN knows by heart (convolution alone, convolution + bias + ReLU) go
    * to engines that copy channel slices into workspace; these go to engines compiled at run time, which work in place.
    * The workspace is what tells them apart. cuDNN's proposals are numbered in its order of preference, and the first

@@ -8,8 +8,10 @@
 namespace googlenet::cuda {
 namespace {
 
-constexpr Way kFused{"fused", true, false}, kPlain{"plain", false, false}, kPacked{"packed", false, true},
-    kPackedFused{"packed-fused", true, true}, kFolded{"folded", true, false, true};
+constexpr Way kFused{.name = "fused", .graph = true, .masks = true}, kApart{.name = "apart", .graph = true},
+    kPlain{.name = "plain"}, kPacked{.name = "packed", .packed = true},
+    kPackedFused{.name = "packed-fused", .graph = true, .packed = true},
+    kFolded{.name = "folded", .graph = true, .folded = true};
 
 // Bytes of workspace. In f32 cuDNN's engines change the layout of whole tensors there.
 constexpr int64_t kInPlace = 64 << 10, kParts = 64 << 20, kCopying = 1 << 30;
@@ -25,6 +27,7 @@ bool folds(const gn_device& device, const gn_step& step) {
 
 std::vector<Way> ways_of(const gn_device& device, const gn_step& step) {
   std::vector<Way> ways{kFused, kPlain, kPacked};
+  if (step.mask.arena != GN_NONE) ways.insert(ways.begin() + 1, kApart);
   if (rounds_weights(device, step)) ways = {kFused, kPackedFused, kPlain, kPacked};
   if (folds(device, step)) ways.insert(ways.begin(), kFolded);
   return ways;
@@ -63,6 +66,7 @@ Convolution convolution_of(const gn_step& step, const Way& way, gn_precision pre
                 {0, 0},
                 forward && step.bias.offset >= 0,
                 forward && a.relu,
+                way.masks && step.mask.arena != GN_NONE ? tensor_of(step.mask, way, type) : Tensor{},
                 precision};
   int64_t h = src.h, w = src.w, columns = src.span;
   if (way.folded) {
@@ -75,7 +79,9 @@ Convolution convolution_of(const gn_step& step, const Way& way, gn_precision pre
     c.stride = {a.stride_h, a.stride_w}, c.dilation = {a.dilation_h, a.dilation_w}, c.pad = {a.pad_h, a.pad_w};
   } else if (way.packed || !is_slice(src)) {  // one row of floats an image
     columns *= h * w, h = w = 1;
-    c.src = {{src.n, columns, 1, 1}, {columns, 1, columns, columns}, c.src.type};
+    const auto rows = [&](gn_type of) { return Tensor{{src.n, columns, 1, 1}, {columns, 1, columns, columns}, of}; };
+    c.src = rows(c.src.type);
+    if (c.masks()) c.mask = rows(c.mask.type);
   }
   const gn_type weights = step.direction == GN_BACKWARD_WEIGHTS && way.graph ? GN_F32 : type;
   c.weights = {{dst.span, columns, h, w}, {columns * h * w, 1, columns * w, columns}, weights};

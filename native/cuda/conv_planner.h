@@ -1,6 +1,7 @@
 // In which ways a step's convolution can be given to cuDNN, and the plans for them. A fully connected layer is a
-// convolution whose window is its whole source. Three ways, the first that cuDNN has an engine for is taken:
+// convolution whose window is its whole source. Several ways, the first that cuDNN has an engine for is taken:
 //   fused   everything in one graph, on the slices;
+//   apart   the same of a gradient that is masked, but for the mask, which is a pass of our own;
 //   plain   the convolution alone on the slices, the rest in a pass of our own;
 //   packed  slices are copied to dense scratch and back, the rest in the same pass.
 // A plan on slices that wants more workspace than kInPlace copies them itself, and is refused; only for gradients of
@@ -9,7 +10,7 @@
 // (fold.h) and then fused.
 //
 // In bf16 a graph may end in f32 and a lone convolution may not, so its result passes through scratch. The gradients of
-// weights would be rounded there: before that comes a fourth way, packed-fused, the whole graph on dense copies.
+// weights would be rounded there: before that comes one more way, packed-fused, the whole graph on dense copies.
 #pragma once
 #include <optional>
 
@@ -19,7 +20,8 @@ namespace googlenet::cuda {
 
 struct Way {
   const char* name;
-  bool graph, packed, folded = false;
+  /** graph: what follows is in it; masks: the mask of a gradient too. */
+  bool graph = false, packed = false, folded = false, masks = false;
 };
 struct Planned {
   Way way;

@@ -43,6 +43,17 @@ struct Fill {
   GN_DEVICE void operator()(uint32_t i) const { values[i] = noise(i, seed); }
 };
 
+/** What a ReLU gives: half of it is 0. */
+template <class T>
+struct FillMask {
+  T* values;
+  uint32_t seed;
+  GN_DEVICE void operator()(uint32_t i) const {
+    const float value = noise(i, seed);
+    values[i] = value > 0 ? value : 0.0f;
+  }
+};
+
 struct Sum {
   double value = 0, magnitude = 0;
   GN_DEVICE void add(double term) { value += term, magnitude += term < 0 ? -term : term; }
@@ -70,6 +81,7 @@ struct Compare {
   int n, columns, rows;           // images; channels of the source; channels of the output
   Elements src, dst, weights;     // weights: (rows, kernel, kernel, columns); their gradients backwards
   const float* bias;              // (rows) or null; its gradients backwards
+  Elements mask;                  // null: there is none
   Elements written;               // from the buffer's beginning
   uint32_t pitch, channel, span;  // elements from pixel to pixel; the view in it
   uint64_t apart, weight_count;   // backward weights: the weights, then the bias
@@ -95,6 +107,7 @@ struct Compare {
   GN_DEVICE Sum backward_data(uint32_t pixel, int c) const {
     const int w = int(pixel) % x.src, h = int(pixel) / x.src % y.src, image = int(pixel) / x.src / y.src;
     Sum sum;
+    if (mask.data && !(mask.at(pixel, c) > 0)) return sum;
     for (int r = 0; r < y.kernel; r++)
       for (int s = 0; s < x.kernel; s++) {
         const int p = y.output(h, r), q = x.output(w, s);
@@ -144,6 +157,13 @@ void fill_noise(const gn_device& device, void* values, gn_type type, int64_t cou
   });
 }
 
+void fill_mask(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed) {
+  with_type(type, [&](auto element) {
+    using T = decltype(element);
+    for_each(device, count, FillMask<T>{static_cast<T*>(values), seed});
+  });
+}
+
 double convolution_error(gn_device& device, const gn_step& step, const gn_bindings& b, uint32_t seed,
                          double tolerance) {
   const gn_attributes& a = step.attributes;
@@ -172,6 +192,7 @@ double convolution_error(gn_device& device, const gn_step& step, const gn_bindin
   const void* const held = weights ? b.gradients : b.weights;
   body.weights = {static_cast<const char*>(held) + step.weights.offset * gn_bytes_of(type), type, 0};
   body.bias = step.bias.offset < 0 ? nullptr : parameters + step.bias.offset;
+  if (step.mask.arena != GN_NONE) body.mask = elements_of(bind(step.mask, b));
   body.relu = step.direction == GN_FORWARD && a.relu;
   body.weight_count = uint64_t(dst.span) * body.y.kernel * body.x.kernel * src.span;
   body.pitch = uint32_t(written.channels), body.channel = uint32_t(written.channel), body.span = uint32_t(written.span);

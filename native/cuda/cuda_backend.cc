@@ -97,7 +97,9 @@ gn_status open(const gn_device_options* options, gn_device** opened) {
   });
 }
 
-gn_geometry geometry(const gn_device* device) { return {GN_CHANNELS_LAST, kBlock, factors(*device), 0, 0}; }
+gn_geometry geometry(const gn_device* device) {
+  return {GN_CHANNELS_LAST, kBlock, factors(*device), 0, 0, 1, has_lrn_pool};
+}
 const char* describe(const gn_device* device) { return device->description.c_str(); }
 
 gn_status give(gn_device* device, int64_t bytes, void** memory) {

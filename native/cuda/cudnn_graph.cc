@@ -1,6 +1,7 @@
 #include "cuda/cudnn_graph.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "core/status.h"
 
@@ -105,19 +106,37 @@ static Descriptor convolve(const Convolution& c, const Descriptor& src, const De
   return d;
 }
 
-/** dst = mode(src, other); other may be null. */
-static Descriptor pointwise(cudnnPointwiseMode_t mode, const Descriptor& src, const Descriptor* other,
-                            const Descriptor& dst) {
+struct Argument {
+  cudnnBackendAttributeName_t name;
+  const Descriptor& tensor;
+};
+static Descriptor pointwise(cudnnPointwiseMode_t mode, std::initializer_list<Argument> arguments) {
   Descriptor kind(CUDNN_BACKEND_POINTWISE_DESCRIPTOR), d(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   kind.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   kind.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
   kind.finalize();
   d.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind);
-  d.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, src);
-  if (other) d.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *other);
-  d.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, dst);
+  for (const auto& [name, tensor] : arguments) d.set(name, tensor);
   d.finalize();
   return d;
+}
+/** dst = mode(src, other) */
+static Descriptor combined(cudnnPointwiseMode_t mode, const Descriptor& src, const Descriptor& other,
+                           const Descriptor& dst) {
+  return pointwise(mode, {{CUDNN_ATTR_OPERATION_POINTWISE_XDESC, src},
+                          {CUDNN_ATTR_OPERATION_POINTWISE_BDESC, other},
+                          {CUDNN_ATTR_OPERATION_POINTWISE_YDESC, dst}});
+}
+static Descriptor copied(const Descriptor& src, const Descriptor& dst) {
+  return pointwise(CUDNN_POINTWISE_IDENTITY,
+                   {{CUDNN_ATTR_OPERATION_POINTWISE_XDESC, src}, {CUDNN_ATTR_OPERATION_POINTWISE_YDESC, dst}});
+}
+/** dst = src where `values` are > 0, else 0: cuDNN's backward ReLU, which others train with too on what a ReLU gave, and
+ *  which makes 0 of gradients at 0. */
+static Descriptor masked(const Descriptor& src, const Descriptor& values, const Descriptor& dst) {
+  return pointwise(CUDNN_POINTWISE_RELU_BWD, {{CUDNN_ATTR_OPERATION_POINTWISE_DYDESC, src},
+                                              {CUDNN_ATTR_OPERATION_POINTWISE_XDESC, values},
+                                              {CUDNN_ATTR_OPERATION_POINTWISE_DXDESC, dst}});
 }
 
 std::vector<Descriptor> operations_of(const Convolution& c, bool fused, std::vector<int64_t>& ids) {
@@ -135,15 +154,19 @@ std::vector<Descriptor> operations_of(const Convolution& c, bool fused, std::vec
   const Descriptor last = tensor(computed, result), biased = tensor(kBiased, result, Kind::between);
   if (c.bias) {
     const Descriptor bias = tensor(kBias, channels(result.dims[1]));
-    list.push_back(pointwise(CUDNN_POINTWISE_ADD, sum, &bias, c.relu ? biased : last));
+    list.push_back(combined(CUDNN_POINTWISE_ADD, sum, bias, c.relu ? biased : last));
     ids.push_back(kBias);
   }
   if (c.relu) {
     const Descriptor zero = tensor(kZero, channels(1), Kind::by_value);
-    list.push_back(pointwise(CUDNN_POINTWISE_MAX, c.bias ? biased : sum, &zero, last));
+    list.push_back(combined(CUDNN_POINTWISE_MAX, c.bias ? biased : sum, zero, last));
     ids.push_back(kZero);
   }
-  if (!c.bias && !c.relu) list.push_back(pointwise(CUDNN_POINTWISE_IDENTITY, sum, nullptr, last));
+  if (c.masks()) {
+    list.push_back(masked(sum, tensor(kMask, c.mask), last));
+    ids.push_back(kMask);
+  }
+  if (list.size() == 1) list.push_back(copied(sum, last));
   return list;
 }
 

@@ -63,7 +63,7 @@ class Target {
 
 /** (N, C, H, W) with any strides, in elements. */
 struct Tensor {
-  std::array<int64_t, 4> dims, strides;
+  std::array<int64_t, 4> dims{}, strides{};
   gn_type type = GN_F32;
   auto operator<=>(const Tensor&) const = default;
 };
@@ -74,12 +74,14 @@ struct Convolution {
   Tensor src, weights, dst;
   std::array<int64_t, 2> stride, dilation, pad;
   bool bias, relu;  // forward
+  Tensor mask;      // backward data: src is zeroed where this is <= 0; without dimensions: nowhere
   gn_precision precision;
+  bool masks() const { return mask.dims[0] > 0; }
   auto operator<=>(const Convolution&) const = default;
 };
 
 /** Tensors of a graph are known by numbers: those that a run binds, then those between two operations. */
-enum Id : int64_t { kSrc = 1, kWeights, kDst, kBias, kZero, kSum, kBiased };
+enum Id : int64_t { kSrc = 1, kWeights, kDst, kBias, kZero, kMask, kSum, kBiased };
 
 /** The operations in order; ids: what a run must bind. fused: with what follows the convolution, else it alone. */
 std::vector<Descriptor> operations_of(const Convolution& convolution, bool fused, std::vector<int64_t>& ids);

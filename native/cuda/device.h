@@ -68,6 +68,8 @@ inline Kernel own_kernel(std::function<void(const gn_bindings&)> run) {
 Kernel make_conv(gn_device& device, const gn_step& step);  // CONV and LINEAR
 Kernel make_pool(gn_device& device, const gn_step& step);
 Kernel make_lrn(gn_device& device, const gn_step& step);
+Kernel make_lrn_pool(gn_device& device, const gn_step& step);  // LRN_POOL and POOL_LRN
+int32_t has_lrn_pool(gn_op op, const gn_attributes* attributes);
 Kernel make_dropout(gn_device& device, const gn_step& step);
 Kernel make_softmax(gn_device& device, const gn_step& step);   // SOFTMAX and LOSS
 Kernel make_gradient(gn_device& device, const gn_step& step);  // MASK and SUM

@@ -21,6 +21,8 @@ Kernel make(gn_device& device, const gn_step& step) {
     case GN_LINEAR: return make_conv(device, step);
     case GN_POOL: return make_pool(device, step);
     case GN_LRN: return make_lrn(device, step);
+    case GN_LRN_POOL:
+    case GN_POOL_LRN: return make_lrn_pool(device, step);
     case GN_DROPOUT: return make_dropout(device, step);
     case GN_SOFTMAX:
     case GN_LOSS: return make_softmax(device, step);

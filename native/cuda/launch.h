@@ -103,12 +103,17 @@ __global__ void __launch_bounds__(kThreads) run_blocks(Body body) {
 }
 #endif
 
-/** body(i) for i in [0, count), in any order; count < 2^31, for Divisor. */
-template <class Body>
-void for_each(const gn_device& device, int64_t count, const Body& body) {
+/** A number of threads, less than 2^31 for Divisor. */
+inline int32_t checked_threads(int64_t count) {
   if (count > INT32_MAX)
     throw Failure(Code::UNSUPPORTED, "a kernel would have " + std::to_string(count) + " threads; use a smaller batch");
-  if (count == 0) return;
+  return int32_t(count);
+}
+
+/** body(i) for i in [0, count), in any order. */
+template <class Body>
+void for_each(const gn_device& device, int64_t count, const Body& body) {
+  if (checked_threads(count) == 0) return;
 #ifdef __CUDACC__
   run_each<<<uint32_t((count + kThreads - 1) / kThreads), kThreads, 0, device.stream>>>(uint32_t(count), body);
   check(cudaGetLastError(), "launching a kernel");

@@ -1,10 +1,8 @@
 // LRN: y = x * s^-beta, s = k + alpha / size * sum x^2 over `size` neighbouring channels (size^2 and pixels within a
 // channel). Nothing is saved for the backward pass, which computes the sums anew:
 //   dx = dy * s^-beta - 2 * scale * beta * x * sum over the windows that hold x of (dy * x * s^(-beta - 1)).
-// Five channels and beta 0.75, the paper's, take one thread a pack and no powers; all else one thread an element.
-#include <cmath>
-
-#include "cuda/launch.h"
+// Five channels and beta 0.75, the paper's, take one thread a pack and no powers (lrn.h); all else one thread an element.
+#include "cuda/lrn.h"
 
 namespace googlenet::cuda {
 namespace {
@@ -92,99 +90,32 @@ struct Backward {
   }
 };
 
-/** The paper's: the window of channel c is [c - kHalf, c + kHalf], s > 0. */
-constexpr int kSize = 5, kHalf = kSize / 2;
-constexpr float kBeta = 0.75f;
-bool is_papers(const gn_attributes& a) {
-  return a.lrn_region != GN_LRN_WITHIN && a.lrn_size == kSize && a.lrn_beta == kBeta && a.lrn_k > 0;
-}
-
-GN_DEVICE inline float reciprocal_root(float s) {
-#ifdef __CUDACC__
-  return rsqrtf(s);
-#else
-  return float(1 / sqrt(double(s)));
-#endif
-}
-
-/** s^-0.75 and 1 / s, off by less than 5e-7 with a root off by 2^-22.9, which the card promises. */
-struct Powers {
-  float power, inverse;
-  GN_DEVICE explicit Powers(float s) {
-    const float r = reciprocal_root(s);
-    inverse = r * r;
-    power = inverse * reciprocal_root(r);  // s^-1 * s^(1/4)
-  }
-};
-
-/** A pack between its neighbours: channels [channel - N, channel + 2 N), 0 outside the view. Padding is 0 already. */
-template <int N, class T>
-GN_DEVICE Floats<3 * N> load_around(const View<T>& view, uint32_t pixel, uint32_t channel, uint32_t span) {
-  static_assert(2 * kHalf <= N);
-  const Floats<N> before = channel > 0 ? view.template load<N>(pixel, channel - N) : Floats<N>{};
-  const Floats<N> own = view.template load<N>(pixel, channel);
-  const Floats<N> after = channel + N < span ? view.template load<N>(pixel, channel + N) : Floats<N>{};
-  Floats<3 * N> all;
-  for (int i = 0; i < N; i++) all[i] = before[i], all[N + i] = own[i], all[2 * N + i] = after[i];
-  return all;
-}
-
-template <int N>
-GN_DEVICE float base(const Shape& s, const Floats<3 * N>& x, int at) {
-  float sum = 0;
-  for (int i = at - kHalf; i <= at + kHalf; i++) sum += x[i] * x[i];
-  return s.k + s.scale * sum;
-}
-
-template <int N>
-GN_DEVICE void clear_padding(const Shape& s, uint32_t channel, Floats<N>& values) {
-  if (int(channel) + N <= s.channels) return;
-  for (int i = 0; i < N; i++) values[i] = int(channel) + i < s.channels ? values[i] : 0.0f;
-}
-
 template <class T>
 struct PapersForward {
   static constexpr int N = kPack<T>;
-  Shape s;
+  PapersLrn lrn;
   Packs<N> packs;
+  uint32_t span;
   View<T> src, dst;
   GN_DEVICE void operator()(uint32_t i) const {
     const auto [pixel, channel] = packs(i);
-    const auto x = load_around<N>(src, pixel, channel, s.span);
-    Floats<N> y;
-    for (int k = 0; k < N; k++) y[k] = x[N + k] * Powers(base<N>(s, x, N + k)).power;
-    clear_padding(s, channel, y);
-    dst.store(pixel, channel, y);
+    dst.store(pixel, channel, lrn.forward<N>(load_around<N>(src, pixel, channel, span), channel));
   }
 };
 
 template <class T>
 struct PapersBackward {
   static constexpr int N = kPack<T>;
-  Shape s;
+  PapersLrn lrn;
   Packs<N> packs;
+  uint32_t span;
   Gradient<T> gradient;
   View<T> src, diff_dst;
   GN_DEVICE void operator()(uint32_t i) const {
     const auto [pixel, channel] = packs(i);
-    const auto x = load_around<N>(src, pixel, channel, s.span);
-    const auto dy = load_around<N>(diff_dst, pixel, channel, s.span);
-    Floats<N> dx;
-    Floats<N + 2 * kHalf> share;  // dy * x * s^(-beta - 1), from channel - kHalf
-    for (int k = 0; k < N + 2 * kHalf; k++) {
-      const int at = N - kHalf + k;
-      const Powers powers(base<N>(s, x, at));
-      const float direct = dy[at] * powers.power;
-      share[k] = direct * x[at] * powers.inverse;
-      if (at >= N && at < 2 * N) dx[at - N] = direct;
-    }
-    for (int k = 0; k < N; k++) {
-      float sum = 0;
-      for (int j = k; j <= k + 2 * kHalf; j++) sum += share[j];
-      dx[k] -= 2 * s.scale * kBeta * x[N + k] * sum;
-    }
-    clear_padding(s, channel, dx);
-    gradient.put(pixel, channel, dx);
+    const auto x = load_around<N>(src, pixel, channel, span);
+    const auto dy = load_around<N>(diff_dst, pixel, channel, span);
+    gradient.put(pixel, channel, lrn.backward<N>(x, dy, channel));
   }
 };
 
@@ -192,22 +123,24 @@ struct PapersBackward {
 
 Kernel make_lrn(gn_device& device, const gn_step& step) {
   const Shape shape = shape_of(step.attributes, step.src);
-  const bool papers = is_papers(step.attributes);
+  const bool papers = PapersLrn::is(step.attributes);
+  const PapersLrn lrn(step.attributes, step.src);
   return with_type(step.src.type, [&](auto element) {
     using T = decltype(element);
-    return own_kernel([&device, step, shape, papers](const gn_bindings& b) {
+    return own_kernel([&device, step, shape, papers, lrn](const gn_bindings& b) {
       const int64_t elements = pixels(step.src) * shape.span;
       const Packs<kPack<T>> places(step.src.span);
       const View src = bind<T>(step.src, b);
       if (step.direction == GN_FORWARD) {
         const View dst = bind<T>(step.dst, b);
-        if (papers) return for_each(device, packs<T>(step.src), PapersForward<T>{shape, places, src, dst});
+        if (papers) return for_each(device, packs<T>(step.src), PapersForward<T>{lrn, places, shape.span, src, dst});
         return for_each(device, elements, Forward<T>{shape, src, dst});
       }
       const View diff_dst = bind<T>(step.diff_dst, b);
       const Gradient gradient = bind_gradient<T>(step, b);
       if (papers)
-        return for_each(device, packs<T>(step.src), PapersBackward<T>{shape, places, gradient, src, diff_dst});
+        return for_each(device, packs<T>(step.src),
+                        PapersBackward<T>{lrn, places, shape.span, gradient, src, diff_dst});
       for_each(device, elements, Backward<T>{shape, gradient, src, diff_dst});
     });
   });

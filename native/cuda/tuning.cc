@@ -25,10 +25,13 @@ class Trial {
     src_ = pixels(src) * src.channels, dst_ = pixels(dst) * dst.channels;
     src_type_ = src.type, dst_type_ = dst.type;
     src.offset = 0, dst.offset = aligned(src_) * gn_bytes_of(src.type);
+    gn_tensor& mask = this->step.mask;
+    mask.offset = dst.offset + aligned(dst_) * gn_bytes_of(dst.type);
+    const int64_t mask_bytes = mask.arena == GN_NONE ? 0 : pixels(mask) * mask.channels * gn_bytes_of(mask.type);
     this->step.weights.offset = 0;
     if (step.bias.offset >= 0) this->step.bias.offset = aligned(step.weights.size);
     parameters_ = aligned(step.weights.size) + std::max<int64_t>(step.bias.size, 0);
-    bindings.arenas[GN_ACTIVATIONS] = arena_.at_least(dst.offset + dst_ * gn_bytes_of(dst.type));
+    bindings.arenas[GN_ACTIVATIONS] = arena_.at_least(mask.offset + mask_bytes);
     bindings.weights = multiplied_ = copy_.at_least(parameters_ * int64_t(sizeof(float)));
     bindings.parameters = static_cast<float*>(weights_.at_least(parameters_ * int64_t(sizeof(float))));
     bindings.gradients = static_cast<float*>(gradients_.at_least(parameters_ * int64_t(sizeof(float))));
@@ -41,6 +44,8 @@ class Trial {
     const bool forward = step.direction == GN_FORWARD;
     fill_noise(device_, arena, src_type_, src_, forward ? kSeed + 1 : kSeed);
     fill_noise(device_, arena + aligned(src_) * gn_bytes_of(src_type_), dst_type_, dst_, forward ? kSeed : kSeed + 1);
+    if (const gn_tensor& mask = step.mask; mask.arena != GN_NONE)
+      fill_mask(device_, arena + mask.offset, mask.type, pixels(mask) * mask.channels, kSeed + 3);
     fill_noise(device_, multiplied_, factors(device_), parameters_, kSeed + 2);
     fill_noise(device_, bindings.parameters, GN_F32, parameters_, kSeed + 2);
     fill_noise(device_, bindings.gradients, GN_F32, parameters_, kSeed);

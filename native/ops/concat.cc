@@ -13,6 +13,6 @@ static Shape shape(const Row& row, const std::vector<Shape>& sources) {
   return dst;
 }
 
-const Op op_concat{1, 64, shape, no_weights, no_macs, false, false, true, false, false, Op::made};
+const Op op_concat{1, 64, shape, no_weights, no_macs, false, false, true, Op::never, false, Op::made};
 
 }  // namespace googlenet

@@ -26,6 +26,6 @@ static int64_t macs(const Row& row, const Shape& src, const Shape& dst) {
   return int64_t(dst.c) * dst.h * dst.w * (src.c / row.groups) * row.attributes.kernel_h * row.attributes.kernel_w;
 }
 
-const Op op_conv{1, 1, shape, weights, macs, false, false, false, false, false, Op::made};
+const Op op_conv{1, 1, shape, weights, macs, false, false, false, Op::some, false, Op::made};
 
 }  // namespace googlenet

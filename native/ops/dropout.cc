@@ -9,6 +9,6 @@ static Shape shape(const Row& row, const std::vector<Shape>& sources) {
   return sources[0];
 }
 
-const Op op_dropout{1, 1, shape, no_weights, no_macs, false, false, true, false, false, Op::kept};
+const Op op_dropout{1, 1, shape, no_weights, no_macs, false, false, true, Op::never, false, Op::kept};
 
 }  // namespace googlenet

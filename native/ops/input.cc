@@ -9,6 +9,6 @@ static Shape shape(const Row& row, const std::vector<Shape>&) {
   return row.input;
 }
 
-const Op op_input{0, 0, shape, no_weights, no_macs, false, false, false, false, false, Op::made};
+const Op op_input{0, 0, shape, no_weights, no_macs, false, false, false, Op::never, false, Op::made};
 
 }  // namespace googlenet

@@ -16,6 +16,6 @@ static int64_t macs(const Row& row, const Shape& src, const Shape&) {
   return int64_t(row.outputs) * src.c * src.h * src.w;
 }
 
-const Op op_linear{1, 1, shape, weights, macs, false, false, false, false, false, Op::made};
+const Op op_linear{1, 1, shape, weights, macs, false, false, false, Op::some, false, Op::made};
 
 }  // namespace googlenet

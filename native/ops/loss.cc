@@ -9,6 +9,6 @@ static Shape shape(const Row& row, const std::vector<Shape>& sources) {
   return sources[0];
 }
 
-const Op op_loss{1, 1, shape, no_weights, no_macs, false, true, true, false, true, Op::contiguous};
+const Op op_loss{1, 1, shape, no_weights, no_macs, false, true, true, Op::never, true, Op::contiguous};
 
 }  // namespace googlenet

@@ -9,6 +9,6 @@ static Shape shape(const Row& row, const std::vector<Shape>& sources) {
   return sources[0];
 }
 
-const Op op_lrn{1, 1, shape, no_weights, no_macs, true, false, true, true, false, Op::contiguous};
+const Op op_lrn{1, 1, shape, no_weights, no_macs, true, false, true, Op::always, false, Op::contiguous};
 
 }  // namespace googlenet

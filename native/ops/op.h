@@ -16,8 +16,10 @@ struct Op {
   int64_t (*macs)(const Row& row, const Shape& source, const Shape& output);
   /** Backward data reads: src, dst (besides the workspace and diff_dst). */
   bool backward_reads_src, backward_reads_dst;
-  /** Backward data can add to diff_src; can apply the mask of a fused ReLU behind it. */
-  bool accumulates, masks;
+  /** Backward data can add to diff_src. */
+  bool accumulates;
+  /** Backward data can apply the mask of a fused ReLU behind it: `some` devices' can (gn_geometry.masks). */
+  enum Masks { never, some, always } masks;
   /** Takes labels and starts the backward pass. */
   bool is_loss;
   /** How output channels relate to the source's: made anew, each from its own (so a view's padding and gaps carry

@@ -11,7 +11,7 @@ constexpr const char* kNames[] = {
 #undef GOOGLENET_OP
 };
 // MASK and SUM have no row: the planner makes their steps.
-const Op kInternal{1, 1, same_shape, no_weights, no_macs, false, false, true, true, false, Op::kept};
+const Op kInternal{1, 1, same_shape, no_weights, no_macs, false, false, true, Op::always, false, Op::kept};
 }  // namespace
 
 const Op& op_of(gn_op op) {

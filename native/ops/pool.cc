@@ -24,6 +24,6 @@ static Shape shape(const Row& row, const std::vector<Shape>& sources) {
           pooled(row, src.w, a.kernel_w, a.stride_w, a.pad_w)};
 }
 
-const Op op_pool{1, 1, shape, no_weights, no_macs, false, false, true, true, false, Op::kept};
+const Op op_pool{1, 1, shape, no_weights, no_macs, false, false, true, Op::always, false, Op::kept};
 
 }  // namespace googlenet

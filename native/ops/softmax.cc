@@ -3,6 +3,6 @@
 
 namespace googlenet {
 
-const Op op_softmax{1, 1, same_shape, no_weights, no_macs, false, true, false, false, false, Op::contiguous};
+const Op op_softmax{1, 1, same_shape, no_weights, no_macs, false, true, false, Op::never, false, Op::contiguous};
 
 }  // namespace googlenet

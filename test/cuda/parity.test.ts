@@ -8,10 +8,12 @@ import { expectParity, solveCase } from '../ops/parity.js'
 import { NativeProcess, nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { buildSimulator, simulated } from '../simulator/simulator.js'
 
+const networkCases = cases.filter(({ name }) => name.startsWith('network: '))
 const withWeights = cases.filter(({ rows }) => rows.some(({ op }) => op === 'conv' || op === 'linear'))
 
 describe.skipIf(nativeAbsent).each([
   ['fused', cases],
+  ['apart', networkCases],
   ['plain', withWeights],
   ['packed', withWeights],
 ] as const)(`simulated CUDA, convolutions %s${nativeSkipReason}`, (way, list) => {
@@ -31,9 +33,8 @@ describe.skipIf(nativeAbsent).each([
       .filter(({ op }) => op === 'conv' || op === 'linear')
       .map(({ implementation }) => implementation)
     expect(ways.length).toBeGreaterThan(40)
-    // Where nothing is a slice, nothing needs packing.
-    expect(new Set(ways.map((text) => text.split(/[ ,]/)[1]))).toEqual(
-      new Set(way === 'packed' ? ['plain', 'packed'] : [way]),
-    )
+    // Where nothing is a slice, nothing needs packing; what masks nothing needs no mask apart.
+    const others = { packed: ['plain'], apart: ['fused'], plain: [], fused: [] }[way]
+    expect(new Set(ways.map((text) => text.split(/[ ,]/)[1]))).toEqual(new Set([way, ...others]))
   })
 })

@@ -61,7 +61,7 @@ for name in isa cache simd pool pool_bytes pool_windows lrn dropout softmax grad
 done
 for name in threads cores pages; do compile "native/core/$name.cc" "$out/$name.o" ""; done
 common=$objects objects=
-for name in graph layout plan plan_backward plan_pieces packing lanes; do compile "native/core/$name.cc" "$out/$name.o" ""; done
+for name in graph layout plan plan_backward plan_pairs plan_pieces packing lanes; do compile "native/core/$name.cc" "$out/$name.o" ""; done
 for file in native/ops/*.cc; do compile "$file" "$out/ops-$(basename "$file" .cc).o" ""; done
 for file in native/train/local_store.cc native/optim/optimizer.cc native/backend/registry.cc test/native/*_test.cc; do
   case $arch/$file in x86_64/*) ;; */amx_gradient_test.cc) continue ;; esac

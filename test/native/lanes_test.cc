@@ -48,7 +48,7 @@ struct Touched {
 Touched touched(const gn_step& s) {
   Touched t;
   for (const gn_tensor* read : {&s.src, &s.diff_dst, &s.mask}) add(t.reads, *read);
-  add(s.direction == GN_FORWARD ? t.writes : t.reads, s.dst);
+  for (const gn_tensor* made : {&s.dst, &s.middle}) add(s.direction == GN_FORWARD ? t.writes : t.reads, *made);
   add(t.writes, s.diff_src);
   if (s.workspace.arena != GN_NONE)
     for (int64_t byte = 0; byte < int64_t(s.workspace.n) * s.workspace.h * s.workspace.w * s.workspace.span; byte++)
@@ -150,7 +150,7 @@ std::vector<Row> inception() {
 void module_tests() {
   for (const gn_type type : {GN_F32, GN_BF16}) {
     const Graph graph(inception());
-    const Layout layout(graph, {GN_CHANNELS_LAST, 8, type, 0, 0});
+    const Layout layout(graph, {GN_CHANNELS_LAST, 8, type, 0, 0, 0, nullptr});
     PlanRequest request;
     request.training = true, request.batch = 2;
     const Plan training(graph, layout, request);
@@ -193,6 +193,7 @@ void random_tests() {
         step.diff_dst = tensor(), step.diff_src = tensor();
         if (pick(0, 1)) step.mask = tensor();
       }
+      if (pick(0, 1)) step.middle = tensor();
     }
     const auto needed = conflicts(steps);
     for (const int most : {1, 2, 4, 8})

@@ -94,6 +94,13 @@ export function lrnAfterConcat(first: number, second: number): LayerRow[] {
   ]
 }
 
+const pool = (name: string, src: string, pad = 0): LayerRow => ({
+  ...{ op: 'pool', name, src, kind: 'max', kernel: 3, stride: 2, pad },
+})
+const lrn = (name: string, src: string, size = 5): LayerRow => ({
+  ...{ op: 'lrn', name, src, size, alpha: 0.5, beta: 0.75 },
+})
+
 const module = (name: string, rows: LayerRow[], batch: number): Case => ({ name: `network: ${name}`, rows, batch })
 
 export const networkCases: Case[] = [
@@ -193,6 +200,34 @@ export const networkCases: Case[] = [
       { op: 'linear', name: 'g', src: 'f', outputs: 6 },
     ],
     3,
+  ),
+  // Devices may take these two in one step; planes and channels of several tiles of native/cuda/lrn_pool.cu.
+  module('pool, then lrn', [input('x', 7, 37, 41), conv('c', 'x', 44), pool('p', 'c'), lrn('y', 'p')], 2),
+  module('lrn, then pool', [input('x', 7, 37, 41), conv('c', 'x', 44), lrn('n', 'c'), pool('y', 'n')], 2),
+  module(
+    'lrn and pool in both orders, padded, among other readers',
+    [
+      input('x', 6, 18, 7),
+      conv('c', 'x', 19, 3),
+      ...[pool('p', 'c', 1), lrn('y', 'p'), lrn('n', 'c'), pool('z', 'n', 1)],
+      conv('q', 'c', 9, 3),
+    ],
+    3,
+  ),
+  module(
+    'lrn and pool of an input, in a row of pools',
+    [input('x', 13, 21, 17), lrn('n', 'x'), pool('p', 'n'), lrn('m', 'p'), pool('q', 'm'), conv('y', 'q', 5)],
+    1,
+  ),
+  module(
+    'lrn and pool that are no pair',
+    [
+      input('x', 13, 9),
+      ...[lrn('n', 'x'), pool('p', 'n'), conv('a', 'n', 5)],
+      ...[lrn('m', 'x', 3), pool('q', 'm')],
+      ...[pool('r', 'x'), conv('b', 'r', 3), lrn('s', 'r')],
+    ],
+    2,
   ),
   module('GoogLeNet in miniature', miniature, 3),
   module('GoogLeNet in miniature, batch 1', miniature, 1),

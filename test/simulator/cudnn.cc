@@ -4,7 +4,8 @@
 // workspace, then a slow one in place. Each stands on tensor cores, which round f32 to tf32, and for f32 off them too.
 // Before them stand three that give wrong numbers, one for each note that must be heeded.
 //   SIMULATOR_REFUSE         fused: no engines for fused graphs; slices: none in place on slices; weights: none in place
-//                            on slices for fused gradients of weights; several with commas
+//                            on slices for fused gradients of weights; masks: none for gradients that are masked;
+//                            several with commas
 //   SIMULATOR_STAND_IN       what cuDNN falls back on is proposed too: engine 0, in place, lone convolutions in f32
 //   SIMULATOR_WRONG          an engine that says nothing of it and gives wrong numbers
 //   SIMULATOR_TIMES          what events say that engines take: ENGINE=MILLISECONDS, commas between; default 0.1 each
@@ -90,6 +91,10 @@ bool has_bf16_bias(const Descriptor& graph) {
          simulator::size_of(next.child(CUDNN_ATTR_OPERATION_POINTWISE_BDESC)) == 2;
 }
 
+bool masks(const Descriptor& graph) {
+  return graph.children(CUDNN_ATTR_OPERATIONGRAPH_OPS).at(1)->has(CUDNN_ATTR_OPERATION_POINTWISE_DYDESC);
+}
+
 std::vector<Engine> engines_of(const Descriptor& graph) {
   const bool fused = graph.children(CUDNN_ATTR_OPERATIONGRAPH_OPS).size() > 1;
   const simulator::Operands o = simulator::operands_of(convolution_of(graph));
@@ -102,7 +107,9 @@ std::vector<Engine> engines_of(const Descriptor& graph) {
     engines.push_back({on_tensor_cores, CUDNN_NUMERICAL_NOTE_TENSOR_CORE, packs});
     if (!has_bf16(graph)) engines.push_back({off_them, CUDNN_NUMERICAL_NOTE_TYPE_COUNT, packs});
   };
-  if (fused && !refuses("fused") && (dense || !refuses("weights") || !computes_weights(graph)))
+  const bool refused = refuses("fused") || (refuses("weights") && computes_weights(graph) && !dense) ||
+                       (refuses("masks") && masks(graph));
+  if (fused && !refused)
     add(4, 8, has_bf16_bias(graph));
   if (!fused) add(10, 1, !dense);
   if (!fused && !dense && !refuses("slices")) add(11, 2, false);

@@ -87,19 +87,44 @@ static std::string problem_of_convolution(const Descriptor& operation) {
   return "";
 }
 
+/** The tensors of a pointwise operation; a backward one has other names for them. */
+struct Pointwise {
+  explicit Pointwise(const Descriptor& o)
+      : mode(o.child(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR)
+                 .one(CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_IDENTITY)),
+        backward(mode == CUDNN_POINTWISE_RELU_BWD),
+        src(o.child(backward ? CUDNN_ATTR_OPERATION_POINTWISE_DYDESC : CUDNN_ATTR_OPERATION_POINTWISE_XDESC)),
+        dst(o.child(backward ? CUDNN_ATTR_OPERATION_POINTWISE_DXDESC : CUDNN_ATTR_OPERATION_POINTWISE_YDESC)) {
+    const auto name = backward ? CUDNN_ATTR_OPERATION_POINTWISE_XDESC : CUDNN_ATTR_OPERATION_POINTWISE_BDESC;
+    if (o.has(name)) other = &o.child(name);
+  }
+  cudnnPointwiseMode_t mode;
+  bool backward;
+  const Descriptor &src, &dst, *other = nullptr;
+};
+
+static std::string problem_of_pointwise(const Descriptor& operation) {
+  const Pointwise p(operation);
+  const auto same = [](const Descriptor& a, const Descriptor& b) {
+    return a.list<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS) == b.list<int64_t>(CUDNN_ATTR_TENSOR_DIMENSIONS);
+  };
+  if (!same(p.src, p.dst)) return "the shapes of a pointwise operation differ";
+  if (p.backward && (!p.other || !same(*p.other, p.dst))) return "a backward ReLU needs all that the ReLU gave";
+  return "";
+}
+
 std::string problem_of(const Descriptor& d) {
   switch (d.type) {
     case CUDNN_BACKEND_TENSOR_DESCRIPTOR: return problem_of_tensor(d);
     case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
     case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
     case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR: return problem_of_convolution(d);
+    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR: return problem_of_pointwise(d);
     default: return "";
   }
 }
 
-static void pointwise(const Descriptor& operation, Array x, Array b, Array y) {
-  const auto mode = operation.child(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR)
-                        .one(CUDNN_ATTR_POINTWISE_MODE, CUDNN_POINTWISE_IDENTITY);
+static void pointwise(cudnnPointwiseMode_t mode, Array x, Array b, Array y) {
   for (int64_t n = 0; n < y.n; n++)
     for (int64_t h = 0; h < y.h; h++)
       for (int64_t w = 0; w < y.w; w++)
@@ -108,7 +133,8 @@ static void pointwise(const Descriptor& operation, Array x, Array b, Array y) {
           const float other = b.data ? b.at(n % b.n, c % b.c, h % b.h, w % b.w) : 0;
           y.at(n, c, h, w) = mode == CUDNN_POINTWISE_ADD   ? value + other
                              : mode == CUDNN_POINTWISE_MAX ? (value > other ? value : other)
-                                                           : value;
+                             : mode == CUDNN_POINTWISE_RELU_BWD ? (other > 0 ? value : 0)
+                                                                : value;
         }
 }
 
@@ -119,13 +145,11 @@ void run(const std::vector<std::shared_ptr<const Descriptor>>& operations, const
   const auto factor = tensor_cores ? Operand::factor : Operand::source;
   for (const auto& operation : operations) {
     if (!is_convolution(*operation)) {
-      const Operand x = use(operation->child(CUDNN_ATTR_OPERATION_POINTWISE_XDESC), Operand::source),
-                    y = use(operation->child(CUDNN_ATTR_OPERATION_POINTWISE_YDESC), Operand::result);
+      const Pointwise p(*operation);
+      const Operand x = use(p.src, Operand::source), y = use(p.dst, Operand::result);
       std::unique_ptr<Operand> b;
-      if (operation->has(CUDNN_ATTR_OPERATION_POINTWISE_BDESC))
-        b = std::make_unique<Operand>(operation->child(CUDNN_ATTR_OPERATION_POINTWISE_BDESC), bound, between,
-                                      Operand::source);
-      pointwise(*operation, x.array(), b ? b->array() : Array{}, y.array());
+      if (p.other) b = std::make_unique<Operand>(*p.other, bound, between, Operand::source);
+      pointwise(p.mode, x.array(), b ? b->array() : Array{}, y.array());
       y.store();
       continue;
     }

@@ -8,8 +8,8 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 export const SIMULATED_CUDNN = path('../../build/simulator/cudnn')
 
 export interface Simulation {
-  /** Which of the three ways of native/cuda/conv.cc convolutions go: the simulated cuDNN refuses those before. */
-  way?: 'fused' | 'packed-fused' | 'plain' | 'packed'
+  /** Which of the ways of native/cuda/conv_planner.h convolutions go: the simulated cuDNN refuses those before. */
+  way?: 'fused' | 'apart' | 'packed-fused' | 'plain' | 'packed'
   precision?: Precision
   /** MiB of each device, or of one after the other. */
   memory?: number | number[]
@@ -55,7 +55,13 @@ export function simulated({
   driver,
 }: Simulation = {}): Place {
   const settings = {
-    SIMULATOR_REFUSE: { fused: '', 'packed-fused': 'weights', plain: 'fused', packed: 'fused,slices' }[way],
+    SIMULATOR_REFUSE: {
+      fused: '',
+      apart: 'masks',
+      'packed-fused': 'weights',
+      plain: 'fused',
+      packed: 'fused,slices',
+    }[way],
     SIMULATOR_MEMORY: memory,
     SIMULATOR_DEVICES: devices,
     SIMULATOR_PEERS: peers === false ? 0 : undefined,
