@@ -4,7 +4,7 @@
 //   Row    the neighbours in channels: a block's threads compute packs that follow each other, and the first and the last
 //          one theirs for the neighbour alone. For LRN behind the pool, and backward where the pool comes first.
 //   Tiles  the neighbours in the plane: a block computes a tile of 32 (f32: 16) channels with what its windows reach into
-//          the next tiles, 1.15 to 1.3 times its own. For the pool behind LRN, and backward where LRN comes first.
+//          the next tiles, 1.13 and 1.27 times its own. For the pool behind LRN, and backward where LRN comes first.
 #include "cuda/lrn.h"
 #include "cuda/pool.h"
 
