@@ -141,8 +141,10 @@ export interface RunResult {
 }
 export type ParameterSet = 'weights' | 'momentum' | 'squares' | 'average' | 'gradients'
 export interface KernelInfo {
+  /** Of a layer, or of several that are one step, ' + ' between. */
   name: string
   direction: 'forward' | 'backward data' | 'backward weights'
+  /** A row's, or what the planner makes of rows: 'mask', 'sum', 'lrn + pool', 'pool + lrn'. */
   op: string
   /** For instance 'jit:avx512_core', 'winograd:avx512', 'own:avx2'. */
   implementation: string
