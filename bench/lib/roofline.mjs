@@ -36,9 +36,9 @@ export function steps(layers) {
   const list = []
   const taken = new Set()
   for (const layer of layers) {
+    if (taken.has(layer.name)) continue
     const [next, ...others] = readers(layer.name)
     const paired = next && others.length === 0 && kinds[layer.op] === next.op
-    if (taken.has(layer.name)) continue
     if (paired) taken.add(next.name)
     const { name, op, phase } = layer
     list.push(paired ? { name: `${name} + ${next.name}`, op: `${op} + ${next.op}`, phase } : { name, op, phase })

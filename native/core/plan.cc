@@ -26,8 +26,7 @@ Plan::Plan(const Graph& graph, const Layout& layout, PlanRequest wanted)
   plan_forward();
   if (request.training) plan_backward();
   for (size_t i = 0; i < graph.nodes.size(); i++) {
-    const bool kept = request.keep_all || std::count(request.outputs.begin(), request.outputs.end(), int(i));
-    if (Graph::active(graph.nodes[i], request.training) && kept) touch(value(int(i)), kEnd);
+    if (Graph::active(graph.nodes[i], request.training) && kept(int(i))) touch(value(int(i)), kEnd);
   }
   for (const int node : request.input_gradients) touch(gradient(node), kEnd);
   pack();
@@ -113,14 +112,17 @@ gn_step Plan::make_step(gn_direction direction, const std::vector<int>& unit) {
   return step;
 }
 
-/** The nodes whose values a unit's step writes. */
-const std::vector<int>& Plan::output_of(const std::vector<int>& unit) const {
-  const int second = seconds_[unit.front()];
-  return second < 0 ? unit : unit_of_[second];
+/** Those of this run. */
+std::vector<int> Plan::readers(int node) const {
+  std::vector<int> list;
+  for (const int reader : graph_.readers(node))
+    if (Graph::active(graph_.nodes[reader], request.training)) list.push_back(reader);
+  return list;
 }
 
-/** Backward data of the node does. */
-bool Plan::reads_source(int node) const { return op_of(graph_.nodes[node].row.op).backward_reads_src; }
+bool Plan::kept(int node) const {
+  return request.keep_all || std::count(request.outputs.begin(), request.outputs.end(), node) > 0;
+}
 
 // Position 0 is the import of the inputs, step k of the whole run is at k + 1.
 void Plan::record(std::vector<gn_step>& steps, const gn_step& step) {
@@ -134,7 +136,7 @@ void Plan::plan_forward() {
   if (pieces) plan_pieces(pieces);
   for (size_t u = size_t(pieces); u < layout_.units.size(); u++) {
     const std::vector<int>& unit = layout_.units[u];
-    if (!Graph::active(graph_.nodes[unit.front()], request.training) || is_second_[unit.front()]) continue;
+    if (!Graph::active(graph_.nodes[unit.front()], request.training) || is_second(unit.front())) continue;
     make_storage(output_of(unit), request.batch);
     plan_unit(unit, 0, request.batch);
   }
@@ -154,7 +156,7 @@ void Plan::plan_unit(const std::vector<int>& unit, int first_image, int images) 
   gn_step step = make_step(GN_FORWARD, unit);
   step.src = value(node.sources[0]);
   step.dst = view(output_of(unit), values_);
-  if (const int second = seconds_[unit.front()]; second >= 0 && request.training && reads_source(second)) {
+  if (keeps_middle(unit)) {
     make_storage(unit, request.batch);
     step.middle = view(unit, values_);
   }

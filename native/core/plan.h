@@ -60,7 +60,10 @@ class Plan {
   void make_storage(const std::vector<int>& unit, int images);
   void find_pairs();
   const std::vector<int>& output_of(const std::vector<int>& unit) const;
-  bool reads_source(int node) const;
+  bool is_second(int node) const;
+  bool keeps_middle(const std::vector<int>& unit) const;
+  std::vector<int> readers(int node) const;
+  bool kept(int node) const;
   void plan_backward();
   void find_gradients();
   void complete(int node);
@@ -89,7 +92,6 @@ class Plan {
   std::vector<char> masked_;               // by node: the ReLU's mask has been applied to its gradient
   std::vector<std::vector<int>> unit_of_;  // by node
   std::vector<int> seconds_;               // by node: its reader that is one step with it, or -1
-  std::vector<char> is_second_;            // by node
   std::vector<int> first_images_;          // by forward step: of the images it works on
   std::deque<std::string> names_;
   bool packed_ = false;

@@ -64,7 +64,7 @@ void Plan::backward_data(const std::vector<int>& unit, int source, bool accumula
   if (op.backward_reads_src) step.src = value(source);
   if (op.backward_reads_dst) step.dst = view(unit, values_);
   if (!op.is_loss) step.diff_dst = gradient_view(output_of(unit));
-  if (const int second = seconds_[unit.front()]; second >= 0 && reads_source(second)) step.middle = view(unit, values_);
+  if (keeps_middle(unit)) step.middle = view(unit, values_);
   step.diff_src = diff_src;
   step.accumulate = accumulate;
   if (mask) step.mask = step.op == GN_POOL_LRN && !accumulate ? step.middle : value(source);
@@ -127,7 +127,7 @@ void Plan::complete(int node) {
 
 void Plan::backward_weights(const std::vector<int>& unit) {
   const Node& node = graph_.nodes[unit.front()];
-  gn_step step = make_step(node.row.op, GN_BACKWARD_WEIGHTS, unit);
+  gn_step step = make_step(GN_BACKWARD_WEIGHTS, unit);
   step.src = value(node.sources[0]);
   step.diff_dst = gradient_view(unit);
   record(backward, step);

@@ -11,11 +11,6 @@ namespace googlenet {
 int Plan::units_in_pieces() const {
   if (request.training || request.keep_all || request.piece < 1 || request.batch <= request.piece) return 0;
   const auto& units = layout_.units;
-  const auto readers = [&](int node) {
-    const auto& all = graph_.readers(node);
-    return std::count_if(all.begin(), all.end(), [&](int r) { return Graph::active(graph_.nodes[r], false); });
-  };
-  const auto kept = [&](int node) { return std::count(request.outputs.begin(), request.outputs.end(), node) > 0; };
   size_t count = 0;
   for (; count < units.size(); count++) {
     const int node = units[count].front(), before = count ? units[count - 1].front() : -1;
@@ -23,7 +18,7 @@ int Plan::units_in_pieces() const {
     const bool alone = units[count].size() == 1 && layout_.concat_of(node) < 0 && !layout_.in_place(node) &&
                        Graph::active(n, false) && (n.row.op == GN_INPUT) == (count == 0);
     if (!alone || (count && n.sources != std::vector<int>{before})) break;
-    if (count && (readers(node) != 1 || kept(node))) {
+    if (count && (readers(node).size() != 1 || kept(node))) {
       count++;
       break;
     }

@@ -40,17 +40,10 @@ template <class T>
 struct Fill {
   T* values;
   uint32_t seed;
-  GN_DEVICE void operator()(uint32_t i) const { values[i] = noise(i, seed); }
-};
-
-/** What a ReLU gives: half of it is 0. */
-template <class T>
-struct FillMask {
-  T* values;
-  uint32_t seed;
+  float lowest;
   GN_DEVICE void operator()(uint32_t i) const {
     const float value = noise(i, seed);
-    values[i] = value > 0 ? value : 0.0f;
+    values[i] = value > lowest ? value : lowest;
   }
 };
 
@@ -150,17 +143,10 @@ struct Compare {
 
 }  // namespace
 
-void fill_noise(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed) {
+void fill_noise(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed, float lowest) {
   with_type(type, [&](auto element) {
     using T = decltype(element);
-    for_each(device, count, Fill<T>{static_cast<T*>(values), seed});
-  });
-}
-
-void fill_mask(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed) {
-  with_type(type, [&](auto element) {
-    using T = decltype(element);
-    for_each(device, count, FillMask<T>{static_cast<T*>(values), seed});
+    for_each(device, count, Fill<T>{static_cast<T*>(values), seed, lowest});
   });
 }
 

@@ -5,11 +5,9 @@
 
 namespace googlenet::cuda {
 
-/** Fills `count` elements with noise in [-1, 1), a function of `seed` and the index, rounded to their type. */
-void fill_noise(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed);
-
-/** The same with 0 for what is negative. */
-void fill_mask(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed);
+/** Fills `count` elements with noise in [-1, 1), a function of `seed` and the index, rounded to their type; what is lower
+ *  than `lowest` becomes that. */
+void fill_noise(const gn_device& device, void* values, gn_type type, int64_t count, uint32_t seed, float lowest = -1);
 
 /**
  * The largest error of a step that has run: 1 = all that rounding may do, NaN where one appears. Each element's error is

@@ -5,6 +5,8 @@
 //          one theirs for the neighbour alone. For LRN behind the pool, and backward where the pool comes first.
 //   Tiles  the neighbours in the plane: a block computes a tile of 32 (f32: 16) channels with what its windows reach into
 //          the next tiles, 1.13 and 1.27 times its own. For the pool behind LRN, and backward where LRN comes first.
+#include <type_traits>
+
 #include "cuda/lrn.h"
 #include "cuda/pool.h"
 
@@ -27,64 +29,57 @@ struct Row {
                      channel + N < span ? load<N>(packs[thread + 1].values) : Floats<N>{});
   }
 };
-/** Pack of a thread, or -1. */
-GN_DEVICE inline int32_t row_pack(uint32_t block, uint32_t thread, int32_t count) {
-  const int64_t i = int64_t(block) * kInner + thread - 1;
-  return i < count ? int32_t(i) : -1;
-}
-GN_DEVICE inline bool is_inner(uint32_t thread) { return thread > 0 && thread + 1 < uint32_t(kThreads); }
+/** Work: what a pack's thread has ready for its neighbours, and what is written then. */
+template <class T, class Work>
+struct OnRow {
+  static constexpr int kPhases = 2;
+  using Shared = Row<T>;
+  Shape<T> s;
+  int32_t count;
+  uint32_t span;
+  Work work;
+  GN_DEVICE void operator()(int phase, uint32_t block, uint32_t thread, Shared& shared) const {
+    const int64_t i = int64_t(block) * kInner + thread - 1;
+    const bool inner = thread > 0 && thread + 1 < uint32_t(kThreads);
+    if (i < 0 || i >= count || (phase == 1 && !inner)) return;
+    const auto at = s(uint32_t(i));
+    if (phase == 0)
+      store(shared.packs[thread].values, work.begin(s, at, inner));
+    else
+      work.end(at, shared.around(thread, at.channel, span), span);
+  }
+};
 
 template <class T>
 struct PoolLrnForward {
-  static constexpr int N = kPack<T>, kPhases = 2;
-  using Shared = Row<T>;
-  Shape<T> s;
+  static constexpr int N = kPack<T>;
+  using Place = typename Shape<T>::Place;
   PapersLrn lrn;
-  int32_t count;
-  uint32_t span;
   View<T> src, middle, dst;  // middle: null at inference, as the index is
   View<uint8_t> index;
-  GN_DEVICE void operator()(int phase, uint32_t block, uint32_t thread, Shared& shared) const {
-    const int32_t i = row_pack(block, thread, count);
-    if (i < 0 || (phase == 1 && !is_inner(thread))) return;
-    const auto at = s(uint32_t(i));
-    if (phase == 1)
-      return dst.store(at.pixel, at.channel, lrn.forward<N>(shared.around(thread, at.channel, span), at.channel));
-    const uint32_t image = uint32_t(at.n * s.y.size * s.x.size);
-    const auto best = maximum(
-        s, at, [&](int y, int x) { return src.template load<N>(image + uint32_t(y * s.x.size + x), at.channel); });
-    store(shared.packs[thread].values, best.value);
-    if (!is_inner(thread)) return;
-    if (middle.data) middle.store(at.pixel, at.channel, best.value);
-    store_index(index, at.pixel, at.channel, best.where);
+  GN_DEVICE Floats<N> begin(const Shape<T>& s, const Place& at, bool inner) const {
+    const auto best = maximum(s, at, src);
+    if (inner && middle.data) middle.store(at.pixel, at.channel, best.value);
+    if (inner) store_index(index, at.pixel, at.channel, best.where);
+    return best.value;
+  }
+  GN_DEVICE void end(const Place& at, const Floats<3 * N>& pooled, uint32_t) const {
+    dst.store(at.pixel, at.channel, lrn.forward<N>(pooled, at.channel));
   }
 };
 
 template <class T>
 struct LrnPoolBackward {
-  static constexpr int N = kPack<T>, kPhases = 2;
-  using Shared = Row<T>;
-  Shape<T> s;
+  static constexpr int N = kPack<T>;
+  using Place = typename Shape<T>::Place;
   PapersLrn lrn;
-  int32_t count;
-  uint32_t span;
   Gradient<T> gradient;
   View<T> src, diff_dst;
   View<uint8_t> index;
-  GN_DEVICE void operator()(int phase, uint32_t block, uint32_t thread, Shared& shared) const {
-    const int32_t i = row_pack(block, thread, count);
-    if (i < 0 || (phase == 1 && !is_inner(thread))) return;
-    const auto at = s(uint32_t(i));
-    if (phase == 1) {
-      const auto x = load_around<N>(src, at.pixel, at.channel, span);
-      return gradient.put(at.pixel, at.channel,
-                          lrn.backward<N>(x, shared.around(thread, at.channel, span), at.channel));
-    }
-    const uint32_t image = uint32_t(at.n * s.y.out * s.x.out);
-    store(shared.packs[thread].values, gathered(s, at, [&](int y, int x, bool covers) {
-            const uint32_t out = image + uint32_t(covers ? y * s.x.out + x : 0);
-            return Taken<N>{diff_dst.template load<N>(out, at.channel), index.template pack<N>(out, at.channel)};
-          }));
+  GN_DEVICE Floats<N> begin(const Shape<T>& s, const Place& at, bool) const { return gathered(s, at, diff_dst, index); }
+  GN_DEVICE void end(const Place& at, const Floats<3 * N>& dy, uint32_t span) const {
+    const auto x = load_around<N>(src, at.pixel, at.channel, span);
+    gradient.put(at.pixel, at.channel, lrn.backward<N>(x, dy, at.channel));
   }
 };
 
@@ -205,15 +200,6 @@ struct PoolLrnBackward {
   }
 };
 
-template <class Body>
-void for_row(const gn_device& device, const Body& body) {
-  for_blocks(device, (int64_t(body.count) + kInner - 1) / kInner, body);
-}
-template <class Body>
-void for_tiles(const gn_device& device, const Body& body) {
-  for_blocks(device, body.tiles.count(), body);
-}
-
 }  // namespace
 
 int32_t has_lrn_pool(gn_op, const gn_attributes* a) {
@@ -238,12 +224,17 @@ Kernel make_lrn_pool(gn_device& device, const gn_step& step) {
       const View<T> dy = bind<T>(step.diff_dst, b);
       const View<uint8_t> index = bind_index(step.workspace, b);
       Gradient<T> gradient = bind_gradient<T>(step, b);
-      if (forward && ends_in_pool) return for_tiles(device, LrnPoolForward<T>{s, lrn, tiles, span, x, y, index});
-      if (forward) return for_row(device, PoolLrnForward<T>{s, lrn, count, span, x, middle, y, index});
-      if (ends_in_pool) return for_row(device, LrnPoolBackward<T>{s, lrn, count, span, gradient, x, dy, index});
+      const auto on_row = [&](const auto& work) {
+        for_blocks(device, (int64_t(count) + kInner - 1) / kInner,
+                   OnRow<T, std::decay_t<decltype(work)>>{s, count, span, work});
+      };
+      const auto on_tiles = [&](const auto& body) { for_blocks(device, tiles.count(), body); };
+      if (forward && ends_in_pool) return on_tiles(LrnPoolForward<T>{s, lrn, tiles, span, x, y, index});
+      if (forward) return on_row(PoolLrnForward<T>{lrn, x, middle, y, index});
+      if (ends_in_pool) return on_row(LrnPoolBackward<T>{lrn, gradient, x, dy, index});
       const bool masked = gradient.mask.data && !gradient.accumulate;
       if (masked) gradient.mask = {};
-      for_tiles(device, PoolLrnBackward<T>{s, lrn, tiles, span, gradient, masked, middle, dy, index});
+      on_tiles(PoolLrnBackward<T>{s, lrn, tiles, span, gradient, masked, middle, dy, index});
     });
   });
 }

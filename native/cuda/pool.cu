@@ -13,9 +13,7 @@ struct MaxForward {
   View<uint8_t> index;  // null: inference
   GN_DEVICE void operator()(uint32_t i) const {
     const auto at = s(i);
-    const uint32_t image = uint32_t(at.n * s.y.size * s.x.size);
-    const auto best = maximum(
-        s, at, [&](int y, int x) { return src.template load<N>(image + uint32_t(y * s.x.size + x), at.channel); });
+    const auto best = maximum(s, at, src);
     dst.store(at.pixel, at.channel, best.value);
     store_index(index, at.pixel, at.channel, best.where);
   }
@@ -50,11 +48,7 @@ struct MaxBackward {
   View<uint8_t> index;
   GN_DEVICE void operator()(uint32_t i) const {
     const auto at = s(i);
-    const uint32_t image = uint32_t(at.n * s.y.out * s.x.out);
-    gradient.put(at.pixel, at.channel, gathered(s, at, [&](int y, int x, bool covers) {
-                   const uint32_t out = image + uint32_t(covers ? y * s.x.out + x : 0);
-                   return Taken<N>{diff_dst.template load<N>(out, at.channel), index.template pack<N>(out, at.channel)};
-                 }));
+    gradient.put(at.pixel, at.channel, gathered(s, at, diff_dst, index));
   }
 };
 

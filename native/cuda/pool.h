@@ -97,6 +97,14 @@ GN_DEVICE Maximum<N> maximum(const PoolShape<K, S, N>& s, const typename PoolSha
   return best;
 }
 
+template <int K, int S, int N, class T>
+GN_DEVICE Maximum<N> maximum(const PoolShape<K, S, N>& s, const typename PoolShape<K, S, N>::Place& at,
+                             const View<T>& src) {
+  const uint32_t image = uint32_t(at.n * s.y.size * s.x.size);
+  return maximum(s, at,
+                 [&](int y, int x) { return src.template load<N>(image + uint32_t(y * s.x.size + x), at.channel); });
+}
+
 /** The gradients of windows whose maximum lies at `at`, a place of the source. load(y, x, covers): of the window (y, x)
  *  its Taken; where it does not cover the place, any. */
 template <int N>
@@ -121,6 +129,16 @@ GN_DEVICE Floats<N> gathered(const PoolShape<K, S, N>& s, const typename PoolSha
     }
   }
   return sum;
+}
+
+template <int K, int S, int N, class T>
+GN_DEVICE Floats<N> gathered(const PoolShape<K, S, N>& s, const typename PoolShape<K, S, N>::Place& at,
+                             const View<T>& diff_dst, const View<uint8_t>& index) {
+  const uint32_t image = uint32_t(at.n * s.y.out * s.x.out);
+  return gathered(s, at, [&](int y, int x, bool covers) {
+    const uint32_t out = image + uint32_t(covers ? y * s.x.out + x : 0);
+    return Taken<N>{diff_dst.template load<N>(out, at.channel), index.template pack<N>(out, at.channel)};
+  });
 }
 
 /** Of max pooling's workspace; null: there is none. */

@@ -45,7 +45,7 @@ class Trial {
     fill_noise(device_, arena, src_type_, src_, forward ? kSeed + 1 : kSeed);
     fill_noise(device_, arena + aligned(src_) * gn_bytes_of(src_type_), dst_type_, dst_, forward ? kSeed : kSeed + 1);
     if (const gn_tensor& mask = step.mask; mask.arena != GN_NONE)
-      fill_mask(device_, arena + mask.offset, mask.type, pixels(mask) * mask.channels, kSeed + 3);
+      fill_noise(device_, arena + mask.offset, mask.type, pixels(mask) * mask.channels, kSeed + 3, 0);
     fill_noise(device_, multiplied_, factors(device_), parameters_, kSeed + 2);
     fill_noise(device_, bindings.parameters, GN_F32, parameters_, kSeed + 2);
     fill_noise(device_, bindings.gradients, GN_F32, parameters_, kSeed);
