@@ -6,10 +6,7 @@
 #include "cuda/pack.h"
 
 #ifndef __CUDACC__
-namespace googlenet::cuda {
-/** The simulated device's: runs `work` when the stream gets there. */
-void simulated_launch(cudaStream_t stream, std::function<void()> work);
-}  // namespace googlenet::cuda
+#include "simulated_launch.h"
 #endif
 
 namespace googlenet::cuda {
@@ -103,7 +100,7 @@ __global__ void __launch_bounds__(kThreads) run_blocks(Body body) {
 }
 #endif
 
-/** A number of threads, less than 2^31 for Divisor. */
+/** A number of threads or blocks, less than 2^31 for Divisor and the card. */
 inline int32_t checked_threads(int64_t count) {
   if (count > INT32_MAX)
     throw Failure(Code::UNSUPPORTED, "a kernel would have " + std::to_string(count) + " threads; use a smaller batch");
@@ -118,9 +115,7 @@ void for_each(const gn_device& device, int64_t count, const Body& body) {
   run_each<<<uint32_t((count + kThreads - 1) / kThreads), kThreads, 0, device.stream>>>(uint32_t(count), body);
   check(cudaGetLastError(), "launching a kernel");
 #else
-  simulated_launch(device.stream, [=] {
-    for (uint32_t i = 0; i < uint32_t(count); i++) body(i);
-  });
+  simulated_threads(device.stream, uint32_t(count), body);
 #endif
 }
 
@@ -128,17 +123,12 @@ void for_each(const gn_device& device, int64_t count, const Body& body) {
  *  body(phase, block, thread, shared). */
 template <class Body>
 void for_blocks(const gn_device& device, int64_t count, const Body& body) {
+  if (checked_threads(count) == 0) return;
 #ifdef __CUDACC__
   run_blocks<<<uint32_t(count), kThreads, 0, device.stream>>>(body);
   check(cudaGetLastError(), "launching a kernel");
 #else
-  simulated_launch(device.stream, [=] {
-    for (uint32_t block = 0; block < uint32_t(count); block++) {
-      typename Body::Shared shared;
-      for (int phase = 0; phase < Body::kPhases; phase++)
-        for (uint32_t thread = 0; thread < uint32_t(kThreads); thread++) body(phase, block, thread, shared);
-    }
-  });
+  simulated_blocks(device.stream, uint32_t(count), kThreads, body);
 #endif
 }
 

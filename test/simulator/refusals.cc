@@ -1,6 +1,6 @@
 // What the simulated runtime refuses while streams are captured and between devices, as the real one does, that a graph
-// replays what was asked for with the arguments it had then, and that events alone order streams. Prints what is wrong,
-// or nothing.
+// replays what was asked for with the arguments it had then, that events alone order streams, and that kernels' faults
+// show. Prints what is wrong, or nothing.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,18 +9,16 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <vector>
 
-#include "cuda_runtime_api.h"
-
-namespace googlenet::cuda {
-void simulated_launch(cudaStream_t stream, std::function<void()> work);
-}
+#include "cuda/pack.h"
+#include "simulated_launch.h"
 
 static void expect(bool right, const char* what) {
   if (!right) std::printf("%s\n", what);
 }
 
-using googlenet::cuda::simulated_launch;
+using namespace googlenet::cuda;
 
 /** Whether the process lives on after `body`. */
 static bool survives(const std::function<void()>& body) {
@@ -169,6 +167,50 @@ static void check_several() {
   for (const cudaStream_t stream : {first, second}) cudaStreamDestroy(stream);
 }
 
+/** Each thread of a block writes what it has found in shared memory at `from`, where another one writes in `phase`. */
+struct Neighbours {
+  static constexpr int kPhases = 2, kThreads = 4;
+  struct Shared {
+    float values[kThreads];
+  };
+  float* found;
+  int from, phase;
+  void operator()(int now, uint32_t, uint32_t thread, Shared& shared) const {
+    if (now == phase) shared.values[thread] = float(thread);
+    if (now == 1) found[thread] = shared.values[(thread + uint32_t(from)) % kThreads];
+  }
+};
+
+/** What is wrong in a kernel shows: reading what no barrier orders, unwritten shared memory, packs that are not aligned. */
+static void kernels() {
+  cudaStream_t stream;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  const auto found = [&](int from, int phase, const char* backwards) {
+    std::vector<float> values(Neighbours::kThreads);
+    setenv("SIMULATOR_BACKWARDS", backwards, 1);
+    simulated_blocks(stream, 1, Neighbours::kThreads, Neighbours{values.data(), from, phase});
+    cudaStreamSynchronize(stream);
+    unsetenv("SIMULATOR_BACKWARDS");
+    return values;
+  };
+  for (const int from : {1, 3}) {
+    const std::vector<float> right = found(from, 0, "0");
+    for (int i = 0; i < Neighbours::kThreads; i++) expect(right[i] == (i + from) % 4, "a neighbour's value");
+    expect(found(from, 0, "1") == right, "behind a barrier the order of threads made a difference");
+    int differ = 0;
+    for (const char* backwards : {"0", "1"}) differ += found(from, 1, backwards) != right;
+    expect(differ == 2, "reading without a barrier gave the same in some order");
+  }
+  for (const float value : found(1, 2, "0")) expect(value != value, "shared memory that nobody wrote was no NaN");
+
+  alignas(16) float values[8] = {};
+  expect(survives([&] { store(values + 4, load<4>(values)); }), "an aligned pack was refused");
+  expect(!survives([&] { store(values, load<4>(values + 1)); }), "a pack was read where it is not aligned");
+  expect(!survives([&] { store(values + 2, load<4>(values)); }), "a pack was written where it is not aligned");
+  const Floats<4> floats = load<4>(values);
+  expect(!survives([&] { values[0] = floats[int(values[0]) + 4]; }), "an element behind a pack was read");
+}
+
 int main() {
   setenv("SIMULATOR_DEVICES", "2", 1);
   check_several();
@@ -237,4 +279,5 @@ int main() {
   cudaStreamWaitEvent(other, event, 0);
   cudaStreamSynchronize(other);
   expect(sum == 10, "a stream did not wait for an event, or for more");
+  kernels();
 }

@@ -22,6 +22,8 @@ export interface Simulation {
   graph?: number
   /** CUDA version of the driver, 0: none. */
   driver?: number
+  /** Blocks and threads of a kernel take their turns last first. */
+  backwards?: boolean
 }
 
 /** What the simulated runtime does not refuse although it should, a line each. */
@@ -53,6 +55,7 @@ export function simulated({
   fails,
   graph,
   driver,
+  backwards,
 }: Simulation = {}): Place {
   const settings = {
     SIMULATOR_REFUSE: {
@@ -68,6 +71,7 @@ export function simulated({
     SIMULATOR_FAILS: fails,
     SIMULATOR_GRAPH: graph,
     SIMULATOR_DRIVER: driver,
+    SIMULATOR_BACKWARDS: backwards ? 1 : undefined,
   }
   const env = Object.fromEntries(
     Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),

@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "runtime.h"
+#include "simulated_launch.h"
 
 using namespace simulator;
 
@@ -87,6 +88,7 @@ static bool forgotten() {
 
 namespace googlenet::cuda {
 void simulated_launch(cudaStream_t stream, std::function<void()> work) { stream->enqueue(std::move(work), 0.01); }
+bool simulated_backwards() { return setting("SIMULATOR_BACKWARDS", 0) != 0; }
 }  // namespace googlenet::cuda
 
 extern "C" {
