@@ -1,6 +1,6 @@
 # Shared by cmake/onednn.cmake and cmake/jpeg.cmake: where built libraries are
-# kept (outside build/, which node-gyp and cmake-js wipe), how a tarball is
-# checked and unpacked, and how a library is built into the cache atomically.
+# kept (outside build/, so that a fresh checkout need not build them again), how a
+# tarball is checked and unpacked, and how a library is built into the cache atomically.
 include_guard(GLOBAL)
 include(${CMAKE_CURRENT_LIST_DIR}/debian-source.cmake)
 

@@ -5,7 +5,7 @@
  */
 import type { errorCodes } from './error-codes.js'
 
-/** `GOOGLENET_ERR_…`; docs/errors.md lists them with their meaning. */
+/** `GOOGLENET_ERR_…`; native/core/errors.def lists them with their meaning. */
 export type ErrorCode = keyof typeof errorCodes
 
 /** Says what was expected, what came and what to do. `cause` is kept where there is one. */

@@ -324,22 +324,33 @@ export interface NativeModule {
 }
 
 const require = createRequire(import.meta.url)
+const load = require('node-gyp-build') as { (folder: string): NativeModule; resolve(folder: string): string }
 let loaded: NativeModule | undefined
+
+/** The folder of package.json. */
+export const PACKAGE_ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+/** The addon's file; undefined where there is none for this machine. */
+export function addonFile(): string | undefined {
+  try {
+    return load.resolve(PACKAGE_ROOT)
+  } catch {
+    return undefined
+  }
+}
 
 /** Loads the addon once. Throws GOOGLENET_ERR_NATIVE_NOT_FOUND with what was looked for and the command that mends it. */
 export function native(): NativeModule {
   if (loaded) return loaded
-  const root = fileURLToPath(new URL('..', import.meta.url))
   try {
-    const load = require('node-gyp-build') as (dir: string) => NativeModule
-    loaded = load(root)
+    loaded = load(PACKAGE_ROOT)
     return loaded
   } catch (cause) {
     throw new GoogLeNetError(
       'GOOGLENET_ERR_NATIVE_NOT_FOUND',
       `no native binary of googlenet could be loaded for ${process.platform}-${process.arch}, Node ${process.version} ` +
         `(looked in build/Release and prebuilds/): ${(cause as Error).message}\n` +
-        'In a checkout run: npm run build',
+        'Compile it here: npx googlenet build (in a checkout: npm run build)',
       { cause },
     )
   }

@@ -1,11 +1,11 @@
-// `npm run build:cuda`: the CUDA backend, build/Release/googlenet_cuda.so, beside the addon. Needs a C++ compiler, and
-// CUDA 13 with cuDNN 9's headers: the system's (CUDA_HOME, nvcc on the path, /usr/local/cuda), else NVIDIA's wheels
-// from PyPI, which land once in the cache folder. No GPU and no driver are needed to build.
-// Options: --arch=75,80,…|all (default: this machine's GPUs, else 90) --force
+// `googlenet build --cuda`, `npm run build:cuda`: the CUDA backend, googlenet_cuda.so beside the addon. Needs a C++
+// compiler, and CUDA 13 with cuDNN 9's headers: the system's (CUDA_HOME, nvcc on the path, /usr/local/cuda), else
+// NVIDIA's wheels from PyPI, which land once in the cache folder. No GPU and no driver are needed to build.
+// Options: --arch=75,80,…|all (default: this machine's GPUs, else 90) --output=FOLDER (default: build/Release) --force
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism, homedir } from 'node:os'
-import { basename, delimiter, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -89,21 +89,26 @@ function newestHeader(folder = 'native') {
 }
 
 function run(command, args) {
-  return new Promise((resolve) => {
+  return new Promise((done) => {
     spawn(command, args, { cwd: root, stdio: 'inherit' })
-      .on('close', resolve)
-      .on('error', () => resolve(1))
+      .on('close', done)
+      .on('error', () => done(1))
   })
 }
 
 async function build(options) {
-  const arch = options.find((option) => option.startsWith('--arch='))?.slice('--arch='.length)
-  const unknown = options.filter((option) => option !== '--force' && !option.startsWith('--arch='))
-  if (unknown.length > 0) stop(`unknown option ${unknown.join(' ')}; known: --arch=90|75,80|all --force`)
-  const list = architectures(arch)
+  const unknown = options.filter((option) => !/^(--force|--(arch|output)=.+)$/.test(option))
+  const known = '--arch=90|75,80|all --output=FOLDER --force'
+  if (unknown.length > 0) stop(`unknown option ${unknown.join(' ')}; known: ${known}`)
+  const value = (name) => options.findLast((option) => option.startsWith(`--${name}=`))?.slice(`--${name}=`.length)
+  const list = architectures(value('arch'))
+  const wrong = list.filter((name) => !/^\d{2,3}[af]?$/.test(name))
+  if (wrong.length > 0) stop(`--arch: expected compute capabilities such as 80,90, or all, got ${wrong.join(', ')}`)
+  const target = resolve(root, value('output') ?? join('build', 'Release'))
   const toolkit = systemToolkit() ?? wheels().toolkit
   const headers = cudnnHeaders(toolkit) ?? join(wheels().cudnn, 'include')
   const compiler = process.env.CXX ?? 'c++'
+  if (!output(compiler, ['--version'])) stop(`found no C++ compiler '${compiler}'; install g++ or set CXX`)
   const include = ['-Inative', '-isystem', join(toolkit, 'include'), '-isystem', headers]
   const common = ['-std=c++20', '-O3', ...include]
   const nvcc = [
@@ -116,7 +121,7 @@ async function build(options) {
 
   const folder = join('build', 'cuda')
   mkdirSync(join(root, folder), { recursive: true })
-  mkdirSync(join(root, 'build', 'Release'), { recursive: true })
+  mkdirSync(target, { recursive: true })
   const stamp = join(root, folder, 'flags.json')
   const flags = JSON.stringify([nvcc, host])
   const fresh = !existsSync(stamp) || readFileSync(stamp, 'utf8') !== flags || options.includes('--force')
@@ -142,12 +147,12 @@ async function build(options) {
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, worker))
-  const library = join('build', 'Release', 'googlenet_cuda.so')
+  const library = join(target, 'googlenet_cuda.so')
   // Everything but glibc is inside or opened at run time: a symbol that nobody defines must show here.
   const link = ['-shared', ...objects, runtimeOf(toolkit), '-ldl', '-lrt', '-lpthread', '-static-libstdc++']
   const strict = ['-static-libgcc', '-Wl,-z,defs', '-Wl,--version-script=native/cuda/exports.map', '-Wl,--gc-sections']
   if ((await run(compiler, [...link, ...strict, '-o', `${library}.new`])) !== 0) stop('linking failed, see above')
-  renameSync(join(root, `${library}.new`), join(root, library))
+  renameSync(`${library}.new`, library)
   writeFileSync(stamp, flags)
   console.log(`googlenet build:cuda: ${library} done`)
 }

@@ -1,10 +1,11 @@
-// The one command behind npm, gyp and CI: checks the tools, compiles native/ with
-// cmake-js (CMakeLists.txt), then lib/ with tsc. Nothing is done twice: both steps
-// are skipped when no input is newer than the output.
+// The one command behind npm, `googlenet build` and CI: checks the tools, compiles
+// native/ with CMake (CMakeLists.txt), then lib/ with tsc. Nothing is done twice: both
+// steps are skipped when no input is newer than the output.
 // Options: --native-only --ts-only --debug --sanitize=thread|address --force
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { generateErrors } from './generate-errors.mjs'
@@ -99,17 +100,14 @@ function checkTools() {
   if (missing().length > 0) stop(`could not install ${missing().join(', ')}. Run: ${command}`)
 }
 
-function runCmakeJs(args) {
-  let script
-  try {
-    const manifest = require.resolve('cmake-js/package.json')
-    script = join(dirname(manifest), JSON.parse(readFileSync(manifest, 'utf8')).bin['cmake-js'])
-  } catch {
-    stop('cmake-js is not installed. Run: npm install --no-save cmake-js node-addon-api node-api-headers')
-  }
-  // node-gyp exports make's job server: keep it out of our build.
-  const env = { MAKEFLAGS: '', MAKELEVEL: '', NINJA_STATUS: 'googlenet %p %f/%t ' }
-  return run(process.execPath, [script, ...args], { env })
+/** Where node_api.h and napi.h are: packages of headers alone, which an installed googlenet has too. */
+function headerFolders() {
+  return [require('node-api-headers').include_dir, dirname(require.resolve('node-addon-api/package.json'))]
+}
+
+function runCmake(args) {
+  // A build under make or npm must not hand its job server to ours.
+  return run('cmake', args, { env: { MAKEFLAGS: '', MAKELEVEL: '', NINJA_STATUS: 'googlenet %p %f/%t ' } })
 }
 
 function buildNative() {
@@ -128,20 +126,23 @@ function buildNative() {
   checkTools()
   const started = Date.now()
   const ninja = run('ninja', ['--version'], { quiet: true })
-  const common = ['-O', folder, '-l', 'warn', '--config', debug ? 'Debug' : 'Release']
-  const configure = ['-G', ninja ? 'Ninja' : 'Unix Makefiles', `--CDGOOGLENET_SANITIZE=${sanitize}`]
-  if (sanitize) configure.push(`--CDGOOGLENET_OUTPUT=${join(root, output)}`)
-  // `cmake-js compile` would answer every compile error with a full rebuild, and its
-  // `build` never configures again: so we decide here when to configure.
+  const configure = [
+    ...['-S', root, '-B', folder, '-G', ninja ? 'Ninja' : 'Unix Makefiles'],
+    ...[`-DCMAKE_BUILD_TYPE=${debug ? 'Debug' : 'Release'}`, `-DGOOGLENET_SANITIZE=${sanitize}`],
+    `-DGOOGLENET_NODE_API=${headerFolders().join(';')}`,
+  ]
+  if (sanitize) configure.push(`-DGOOGLENET_OUTPUT=${join(root, output)}`)
+  // Another compiler or another library to link asks for a fresh folder.
   const settings = ['ONEDNN_ROOT', 'ONEDNN_SOURCE', 'JPEG_ROOT', 'JPEG_SOURCE', 'GOOGLENET_CACHE', 'CC', 'CXX']
-  const wanted = JSON.stringify([root, configure, settings.map((name) => process.env[name] ?? '')])
+  const wanted = JSON.stringify([configure, settings.map((name) => process.env[name] ?? '')])
   const mark = join(root, folder, 'configured.json')
   if (!existsSync(mark) || readFileSync(mark, 'utf8') !== wanted) {
     rmSync(join(root, folder), { recursive: true, force: true })
-    if (!runCmakeJs(['configure', ...common, ...configure])) stop('CMake could not be configured, see above')
+    if (!runCmake(configure)) stop('CMake could not be configured, see above')
     writeFileSync(mark, wanted)
   }
-  if (!runCmakeJs(['build', ...common])) stop('the native build failed, see the messages above')
+  if (!runCmake(['--build', folder, '--parallel', String(availableParallelism())]))
+    stop('the native build failed, see the messages above')
   if (!existsSync(join(root, addon))) return
   writeFileSync(join(root, stamp), text)
   console.log(`googlenet build: native code done in ${((Date.now() - started) / 1000).toFixed(0)} s`)

@@ -8,6 +8,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { AbortError, GoogLeNetError } from '../errors.js'
 import { type GlobalOptions, type Runner, whole } from './arguments.js'
 import { addBench } from './bench.js'
+import { addBuild } from './build.js'
 import { addConvert } from './convert.js'
 import { addDemo } from './demo.js'
 import { addDoctor } from './doctor.js'
@@ -44,6 +45,7 @@ addQuantize(program, run)
 addSummary(program, run)
 addBench(program, run)
 addDoctor(program, run)
+addBuild(program, run)
 addDemo(program, run)
 
 for (const command of program.commands) command.copyInheritedSettings(program)

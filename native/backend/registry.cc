@@ -17,8 +17,8 @@ static const gn_backend& open_cuda() {
   const std::filesystem::path file =
       std::filesystem::absolute(self.dli_fname, error).parent_path() / "googlenet_cuda.so";
   if (!std::filesystem::exists(file, error))
-    throw Failure(Code::DEVICE_UNAVAILABLE, "the CUDA backend is not built: there is no " + file.string() +
-                                                ". In a checkout run: npm run build:cuda");
+    throw Failure(Code::DEVICE_UNAVAILABLE,
+                  "the CUDA backend is not built: there is no " + file.string() + ". Run: npx googlenet build --cuda");
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library)
     throw Failure(Code::DEVICE_UNAVAILABLE, "the CUDA backend could not be loaded: " + std::string(dlerror()));
@@ -26,7 +26,7 @@ static const gn_backend& open_cuda() {
   if (!entry || entry()->version != GN_BACKEND_VERSION)
     throw Failure(Code::DEVICE_UNAVAILABLE, file.string() +
                                                 " is of another version of googlenet. Build it again: "
-                                                "npm run build:cuda");
+                                                "npx googlenet build --cuda");
   return *entry();
 }
 

@@ -6,7 +6,13 @@
 #include "cuda/pack.h"
 
 #ifndef __CUDACC__
-#include "simulated_launch.h"
+namespace googlenet::cuda {
+// The simulated device's, which defines them where it compiles bodies.
+template <class Body>
+void simulated_threads(cudaStream_t stream, uint32_t count, const Body& body);
+template <class Body>
+void simulated_blocks(cudaStream_t stream, uint32_t count, uint32_t threads, const Body& body);
+}  // namespace googlenet::cuda
 #endif
 
 namespace googlenet::cuda {

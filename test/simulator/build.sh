@@ -29,7 +29,8 @@ link() { # library, options: of $objects, replaced as a whole, since a test may 
     mv "$1.new" "$1"
   fi
 }
-for file in native/cuda/*.cc native/cuda/*.cu native/core/threads.cc native/core/cores.cc native/backend/tuning_cache.cc \
+for file in native/cuda/*.cu; do compile "$file" "-include simulated_launch.h"; done
+for file in native/cuda/*.cc native/core/threads.cc native/core/cores.cc native/backend/tuning_cache.cc \
   test/simulator/runtime.cc test/simulator/streams.cc test/simulator/capture.cc; do
   compile "$file" ""
 done
