@@ -3,13 +3,25 @@
  * binary of a release and without one, and as something to compile.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { googlenet } from '../cli/command.js'
 import { nativeAbsent, nativeSkipReason } from '../ops/process.js'
 import { temporaryFolder } from '../train/pictures.js'
+
+/** Of all processes. */
+const commandLines = () =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((id) => {
+      try {
+        return readFileSync(`/proc/${id}/cmdline`, 'utf8')
+      } catch {
+        return '' // ended meanwhile
+      }
+    })
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -79,7 +91,7 @@ describe.skipIf(nativeAbsent)(`the package${nativeSkipReason}`, () => {
     const { code, output } = command('doctor', '--json')
     expect(code, output).toBe(0)
     expect(JSON.parse(output)).toMatchObject({ problems: [], devices: [{ device: 'cpu', available: true }, {}] })
-    const { version } = JSON.parse(execFileSync('cat', [installed('package.json')], { encoding: 'utf8' }))
+    const { version } = JSON.parse(readFileSync(installed('package.json'), 'utf8'))
     expect(command('--version')).toEqual({ code: 0, output: version })
   })
 
@@ -150,7 +162,7 @@ describe.skipIf(nativeAbsent)(`the package${nativeSkipReason}`, () => {
       })
       child.kill('SIGTERM')
       expect(await ended, told).toBe(130)
-      expect(spawnSync('pgrep', ['-af', installed()], { encoding: 'utf8' }).stdout).toBe('')
+      expect(commandLines().filter((line) => line.includes(installed()))).toEqual([])
       expect(told).toContain('Building CXX object')
       expect(existsSync(installed('build/Release/googlenet.node'))).toBe(false)
     })
