@@ -26,7 +26,7 @@ export type { BlobCalibration, KernelInfo, LayerInfo, Precision } from './native
 export { type Average, average } from './train/average.js'
 export type { CheckpointEvent, EpochEvent, FitEvent, SkipEvent, StepEvent, WorkerEvent } from './train/events.js'
 export type { FitOptions } from './train/fit-options.js'
-export type { Evaluation } from './train/metrics.js'
+export type { ClassEvaluation, Evaluation } from './train/metrics.js'
 export {
   type AdagradOptions,
   adagrad,

@@ -44,4 +44,8 @@ for (const library of linked.filter((name) => name.endsWith('.a'))) {
   for (const file of licences)
     copyFileSync(file, join(folder, 'licenses', `${basename(dirname(file))}-${basename(file)}`))
 }
-console.log(`googlenet prebuilds: ${folder}: ${readdirSync(folder).join(', ')}`)
+
+const symbols = execFileSync('readelf', ['-W', '--dyn-syms', built('googlenet.node')], { encoding: 'utf8' })
+const minor = Math.max(...[...symbols.matchAll(/@GLIBC_2\.(\d+)/g)].map(([, number]) => Number(number)))
+const needs = libc === 'glibc' ? `, needs glibc 2.${minor}` : ''
+console.log(`googlenet prebuilds: ${folder}: ${readdirSync(folder).join(', ')}${needs}`)

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { ImageFolder } from '../data/dataset.js'
 import type { Crops } from '../model/crops.js'
 import { evaluate } from '../model/evaluate.js'
+import { labelOf } from '../model/labels.js'
 import { GoogLeNet } from '../model/model.js'
 import {
   addComputeOptions,
@@ -13,7 +14,7 @@ import {
   type Runner,
   requireFlags,
 } from './arguments.js'
-import { percent, type Ui } from './ui.js'
+import { percent, table, type Ui } from './ui.js'
 
 interface Options extends ComputeOptions {
   weights: string[]
@@ -22,6 +23,7 @@ interface Options extends ComputeOptions {
   crops: string
   resize?: 'warp' | 'short' | 'none'
   strict?: boolean
+  perClass?: boolean
 }
 
 export function addEval(program: Command, run: Runner): void {
@@ -34,6 +36,7 @@ export function addEval(program: Command, run: Runner): void {
     .addOption(choice('--crops <n>', 'views per image', ['1', '10', '144']).default('1'))
     .addOption(choice('--resize <how>', 'before the centre crop', ['warp', 'short', 'none']))
     .option('--strict', 'an image that cannot be decoded is an error')
+    .option('--per-class', 'also top-1 of every class, and what its images were taken for instead')
   addComputeOptions(command).action(() => {
     requireFlags(command, 'weights', 'data')
     return run((ui) => evaluation(command.optsWithGlobals<Options>(), ui))
@@ -47,7 +50,7 @@ export function openLabelled(dir: string, synsets: string | undefined, { labels 
 }
 
 async function evaluation(options: Options, ui: Ui): Promise<void> {
-  const { weights, labels, resize, strict } = options
+  const { weights, labels, resize, strict, perClass } = options
   const { signal } = ui
   const models: GoogLeNet[] = []
   try {
@@ -59,12 +62,39 @@ async function evaluation(options: Options, ui: Ui): Promise<void> {
       evaluate(models, data, { crops, resize, strict, signal, onProgress }),
     )
     const { images, top1, top5, loss, skipped, imagesPerSecond } = result
+    const classes = result.perClass.map(({ takenFor, ...counts }, index) => ({
+      ...{ label: labelOf(data.classes, index), ...counts },
+      takenFor: takenFor.map(({ index, images }) => ({ label: labelOf(data.classes, index), images })),
+    }))
     ui.result(
-      { images, top1, top5, loss, skipped, imagesPerSecond },
-      `${images} images${skipped > 0 ? ` (${skipped} could not be decoded)` : ''}: top-1 ${percent(top1)}, ` +
+      { images, top1, top5, loss, skipped, imagesPerSecond, ...(perClass && { perClass: classes }) },
+      `${perClass ? `${classTable(classes)}\n\n` : ''}` +
+        `${images} images${skipped > 0 ? ` (${skipped} could not be decoded)` : ''}: top-1 ${percent(top1)}, ` +
         `top-5 ${percent(top5)}, loss ${loss.toFixed(4)}, ${imagesPerSecond.toFixed(1)} images/s`,
     )
   } finally {
     await Promise.all(models.map((model) => model.dispose()))
   }
+}
+
+interface NamedClass {
+  label: string
+  images: number
+  top1: number
+  takenFor: { label: string; images: number }[]
+}
+
+/** Classes that have images, with the three they were most often taken for, each by the first of its names. */
+function classTable(classes: readonly NamedClass[]): string {
+  const name = (label: string) => label.split(',', 1)[0]!
+  const rows = classes
+    .filter(({ images }) => images > 0)
+    .map(({ label, images, top1, takenFor }) => [
+      ...[name(label), images, percent(top1).padStart(7)],
+      takenFor
+        .slice(0, 3)
+        .map((other) => `${name(other.label)} ${other.images}`)
+        .join(', '),
+    ])
+  return table([['class', 'images', 'top-1', 'taken for'], ...rows])
 }

@@ -89,6 +89,24 @@ describe('train, then what its model is good for', () => {
     }
   })
 
+  it('eval --per-class tells every class', async () => {
+    const evaluation = ['eval', '--weights', at('run', 'best', 'model.safetensors'), '--data', at('val'), '--per-class']
+    const { json } = await googlenet([...evaluation, '--json'])
+    expect(json.perClass.map(({ label, images }: { label: string; images: number }) => [label, images])).toEqual([
+      ['a', 4],
+      ['b', 4],
+      ['c', 4],
+    ])
+    for (const { label, images, top1, takenFor } of json.perClass) {
+      const wrong = takenFor.reduce((sum: number, other: { images: number }) => sum + other.images, 0)
+      expect(wrong / images, label).toBeCloseTo(1 - top1, 12)
+      expect(takenFor.some((other: { label: string }) => other.label === label)).toBe(false)
+    }
+    const { stdout } = await googlenet(evaluation)
+    expect(stdout.split('\n')[0]).toMatch(/^class +images +top-1 +taken for$/)
+    expect(stdout.split('\n').slice(1, 4).join('\n')).toMatch(/^a +4 .* %.*\nb +4 .* %.*\nc +4 .* %/)
+  })
+
   it('predict', async () => {
     const [first, second] = [at('val', 'a', '0.jpg'), at('val', 'b', '0.jpg')]
     const model = at('run', 'best', 'model.safetensors')
