@@ -312,10 +312,11 @@ export interface NativeModule {
   decodeJpeg(encoded: Uint8Array): Promise<DecodedImage>
   /** Detaches a pipeline's images: their memory goes back to it now, not when the garbage collector comes. */
   releaseImages(images: Float32Array | Uint8Array): void
-  /** One image through the augmentation, for tests and for predict(): RGB (H,W,3) -> (3,size,size) f32. */
-  augment(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Float32Array
+  /** One image through the augmentation on a libuv thread, for predict() and files that are no JPEG: RGB (H,W,3), which
+   *  is read meanwhile -> (3,size,size) f32. Throws and rejects with INVALID_ARGUMENT, INVALID_SHAPE, OUT_OF_MEMORY. */
+  augment(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Promise<Float32Array>
   /** The same image as a block of one photo, for a device to augment. */
-  packPhoto(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Uint8Array
+  packPhoto(image: DecodedImage, policy: AugmentPolicy, seed: number, epoch: number, index: number): Promise<Uint8Array>
   /** Some photos of several blocks as one. Throws INVALID_ARGUMENT for what is no block, INVALID_SHAPE. */
   joinPhotos(parts: readonly { photos: Uint8Array; from: number; count: number }[]): Uint8Array
   availableCores(): number

@@ -57,10 +57,14 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     interrupted.abort(name)
   })
 }
-// `googlenet … | head` closes the pipe early; that is no failure.
+// `googlenet … | head` closes the pipe early; that is no failure. A result that cannot be written is one.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`error: standard output could not be written: ${error.message}\n`)
+  process.exit(1)
 })
+// Nobody listens to progress any more: no reason to stop.
+process.stderr.on('error', () => {})
 
 try {
   await program.parseAsync()

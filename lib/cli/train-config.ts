@@ -71,12 +71,19 @@ export type TrainConfig = z.infer<typeof schema>
 /** Flags as commander gives them; absent ones are undefined. */
 export type TrainFlags = Partial<TrainConfig> & { config?: string; resume?: string; json?: boolean }
 
+/** What a run's checkpoint decides. */
+const OF_THE_NETWORK = { weights: '--weights', inputSize: '--input-size', width: '--width', block: '--block' }
+
 /** @throws GOOGLENET_ERR_UNKNOWN_OPTION, GOOGLENET_ERR_INVALID_ARGUMENT, and what reading the file throws */
 export async function resolveTrainConfig({ config, resume, json: _, ...flags }: TrainFlags): Promise<TrainConfig> {
   const file = config ?? (resume && join(resume, 'config.json'))
   const given = file ? await readConfig(file) : {}
   // A log is of one process: going on with a run neither replays nor overwrites that of its beginning.
   if (resume) for (const key of ['record', 'replay']) delete given[key]
+  if (resume)
+    for (const [key, flag] of Object.entries(OF_THE_NETWORK))
+      if (flags[key as keyof typeof flags] !== undefined)
+        throw invalid(flag, 'nothing with --resume, which goes on with the network of the run', flags[key as 'width'])
   checkKnown(file ?? 'train', given, Object.keys(schema.shape))
   const set = Object.entries(flags).filter(([, value]) => value !== undefined)
   const result = schema.safeParse({ ...given, ...(resume && { out: resume }), ...Object.fromEntries(set) })
@@ -88,12 +95,15 @@ export async function resolveTrainConfig({ config, resume, json: _, ...flags }: 
 
 async function readConfig(path: string): Promise<Record<string, unknown>> {
   const text = await readText(path)
+  let config: unknown
   try {
-    return JSON.parse(text) as Record<string, unknown>
+    config = JSON.parse(text)
   } catch (cause) {
     const message = `config file ${path} is not JSON: ${(cause as Error).message}`
     throw new GoogLeNetError('GOOGLENET_ERR_INVALID_FILE', message, { cause })
   }
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config as Record<string, unknown>
+  throw new GoogLeNetError('GOOGLENET_ERR_INVALID_FILE', `config file ${path}: expected an object, got ${text.trim()}`)
 }
 
 export function optimizerOf({ optimizer, momentum, weightDecay, clip }: TrainConfig, rate: number): Optimizer {

@@ -2,7 +2,9 @@
  * What `googlenet train` shows: the progress of the epoch that runs, a line for each that is done, and the figures of
  * the last one as the result.
  */
+import { existsSync } from 'node:fs'
 import type { EpochEvent, StepEvent } from '../train/events.js'
+import { bestModel } from '../train/run-folder.js'
 import { percent, type Ui } from './ui.js'
 
 export class TrainReport {
@@ -54,12 +56,15 @@ export class TrainReport {
     this.#progress = undefined
   }
 
-  result(out: string): void {
-    const { steps } = this
+  /** @param made updates of the run, with those before it was resumed */
+  result(out: string, made: number): void {
+    const steps = this.steps || made
     const { epoch = this.epochs, loss = null, validation, averaged, staleness } = this.#last ?? {}
     const { top1 = null, top5 = null } = validation ?? {}
     const trainImagesPerSecond = this.#seconds > 0 ? this.#images / this.#seconds : null
     const text = top1 === null ? '' : `, validation top-1 ${percent(top1)}`
+    const nothing = this.#last === undefined ? 'nothing to do: ' : ''
+    const best = existsSync(bestModel(out)) ? `; ${bestModel(out)}` : ''
     const mean = averaged ? `, averaged ${percent(averaged.top1)}` : ''
     this.ui.result(
       {
@@ -67,7 +72,7 @@ export class TrainReport {
         ...(averaged && { averaged: { top1: averaged.top1, top5: averaged.top5 } }),
         ...(staleness && { staleness }),
       },
-      `${epoch} epochs, ${steps} steps${text}${mean}; ${out}/best/model.safetensors`,
+      `${nothing}${epoch} epochs, ${steps} steps${text}${mean}${best}`,
     )
   }
 }

@@ -89,7 +89,7 @@ async function train(flags: TrainFlags, ui: Ui): Promise<void> {
   const { resume } = flags
   const config = await resolveTrainConfig(flags)
   const { signal } = ui
-  if (!resume) await refuseExistingRun(config.out)
+  if (resume !== config.out) await refuseExistingRun(config.out)
   const data = await ImageFolder.open(config.data, { signal })
   const validation = config.val
     ? await ImageFolder.open(config.val, { signal, classes: data.classes, allowOneClass: true })
@@ -124,7 +124,7 @@ async function train(flags: TrainFlags, ui: Ui): Promise<void> {
     report.stop()
     if (signal.aborted) ui.note(`stopped after step ${report.steps}; go on with --resume ${out}`)
   }
-  report.result(out)
+  report.result(out, model.steps)
 }
 
 /** A new run over an old one would destroy hours of work for a forgotten flag. */

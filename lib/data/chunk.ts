@@ -46,7 +46,7 @@ async function decodeOthers<Images>(
     failed.map(async ({ place, image }) => {
       if (image.code !== 'GOOGLENET_ERR_UNSUPPORTED') return { place, image }
       try {
-        decoded.set(place, renderer.fromImage(await decodeWithSharp(image.path), epoch, image.index))
+        decoded.set(place, await renderer.fromImage(await decodeWithSharp(image.path), epoch, image.index))
         return undefined
       } catch (cause) {
         const message = `${(cause as Error).message} (${image.message})`

@@ -2,6 +2,7 @@
  * Who makes the network's images of decoded photos: the decoding threads, which then hand on floats, or the device that
  * computes, which then gets the photos. Both use what was drawn for a sample alike.
  */
+import { fromNative } from '../errors.js'
 import {
   type AugmentPolicy,
   type ComputeDevice,
@@ -46,11 +47,26 @@ export interface Renderer<Images> {
   /** What a native pipeline made. */
   fromBatch(batch: ImageBatch): Images
   /** What another decoder made, in the same form. */
-  fromImage(image: DecodedImage, epoch: number, index: number): Images
+  fromImage(image: DecodedImage, epoch: number, index: number): Promise<Images>
   /** One after the other; without copying where that can be. */
   join(parts: Part<Images>[]): Images
   /** Their memory. */
   bytes(images: Images): Float32Array | Uint8Array
+}
+
+/** The image as `policy` has it: (3,size,size), BGR minus mean. Without a sample's numbers: as for inference. */
+export async function augment(
+  image: DecodedImage,
+  policy: AugmentPolicy,
+  seed = 0,
+  epoch = 0,
+  index = 0,
+): Promise<Float32Array> {
+  try {
+    return await native().augment(image, policy, seed, epoch, index)
+  } catch (error) {
+    throw fromNative(error)
+  }
 }
 
 function joinPhotos(parts: Part<Photos>[]): Photos {
@@ -85,13 +101,14 @@ export function makeRenderer<R extends Rendering>(
   const renderers: { [R in Rendering]: Renderer<Rendered[R]> } = {
     host: {
       fromBatch: ({ images }) => images as Float32Array,
-      fromImage: (image, epoch, index) => native().augment(image, policy, seed, epoch, index),
+      fromImage: (image, epoch, index) => augment(image, policy, seed, epoch, index),
       join: (parts) => joinFloats(parts, 3 * size * size),
       bytes: (images) => images,
     },
     device: {
       fromBatch: ({ images, count }) => new Photos(images as Uint8Array, count, size),
-      fromImage: (image, epoch, index) => new Photos(native().packPhoto(image, policy, seed, epoch, index), 1, size),
+      fromImage: async (image, epoch, index) =>
+        new Photos(await native().packPhoto(image, policy, seed, epoch, index), 1, size),
       join: joinPhotos,
       bytes: ({ data }) => data,
     },

@@ -110,6 +110,10 @@ async function rangesOf(observations: Record<string, Observation>, choice: Range
     const range = Math.fround(rangeOf(values, choice))
     if (range > 0) blobs.set(blob, { range, mean: values.mean })
   }
+  if (blobs.size === 0) {
+    const why = 'the images or the weights hold values that are not finite, or all are 0'
+    throw new GoogLeNetError('GOOGLENET_ERR_NOT_FINITE', `calibrate(): no convolution let anything through; ${why}`)
+  }
   return blobs
 }
 
@@ -132,6 +136,9 @@ async function* batches(images: CalibrationImages, device: ComputeDevice, inputS
   if (limit !== undefined) throw invalid('limit', 'an ImageFolder to draw from', 'other images')
   if (!isTensor(images) && !Array.isArray(images)) throw invalid('images', 'an ImageFolder, a list or a batch', images)
   const tensor = isTensor(images) ? toInput(images, inputSize) : undefined
+  // ReLUs turn NaN into 0, so ranges would not show it.
+  if (tensor?.data.some((value) => !Number.isFinite(value)))
+    throw new GoogLeNetError('GOOGLENET_ERR_NOT_FINITE', 'images: expected finite values, got NaN or infinite ones')
   const list = isTensor(images) ? [] : images
   const total = tensor?.shape[0] ?? list.length
   for (; done < total; ) {

@@ -5,13 +5,14 @@
  * resized; mirrored.
  */
 import { policies } from '../data/augment.js'
-import { type DecodedImage, native } from '../native.js'
+import { augment } from '../data/rendering.js'
+import type { DecodedImage } from '../native.js'
 
 export type Crops = 1 | 10 | 144
 
 const PAPER_SCALES = [256, 288, 320, 352]
 
-export function cropsOf(image: DecodedImage, crops: 10 | 144, size: number): Float32Array {
+export async function cropsOf(image: DecodedImage, crops: 10 | 144, size: number): Promise<Float32Array> {
   const plane = size * size
   const views = new Float32Array(crops * 3 * plane)
   let filled = 0
@@ -35,28 +36,26 @@ export function cropsOf(image: DecodedImage, crops: 10 | 144, size: number): Flo
 
   if (crops === 10) {
     const side = Math.round((size * 256) / 224)
-    addFive(warp(image, side), side)
+    addFive(await warp(image, side), side)
     return views
   }
   for (const square of squares(image)) {
     for (const scale of PAPER_SCALES) {
       const side = Math.round((size * scale) / 224)
-      addFive(warp(square, side), side)
-      add(warp(square, size), size, 0, 0)
+      addFive(await warp(square, side), side)
+      add(await warp(square, size), size, 0, 0)
     }
   }
   return views
 }
 
 /** (3,side,side) */
-function warp(image: DecodedImage, side: number): Float32Array {
-  return native().augment(image, policies.none({ size: side }), 0, 0, 0)
-}
+const warp = (image: DecodedImage, side: number) => augment(image, policies.none({ size: side }))
 
 /** First, middle and last square along the longer side; the same one three times where the image is square. */
-function squares({ data, width, height }: DecodedImage): DecodedImage[] {
+function* squares({ data, width, height }: DecodedImage): Generator<DecodedImage> {
   const side = Math.min(width, height)
-  return [0, 0.5, 1].map((part) => {
+  for (const part of [0, 0.5, 1]) {
     const left = Math.floor((width - side) * part)
     const top = Math.floor((height - side) * part)
     const square = new Uint8Array(side * side * 3)
@@ -64,8 +63,8 @@ function squares({ data, width, height }: DecodedImage): DecodedImage[] {
       const start = ((top + y) * width + left) * 3
       square.set(data.subarray(start, start + side * 3), y * side * 3)
     }
-    return { data: square, width: side, height: side }
-  })
+    yield { data: square, width: side, height: side }
+  }
 }
 
 function cut(

@@ -6,7 +6,7 @@ import { policies } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
 import { Loader, type LoaderSource } from '../data/loader.js'
 import { type Photos, type Rendering, renderingFor } from '../data/rendering.js'
-import { GoogLeNetError } from '../errors.js'
+import { type ErrorCode, GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
 import { checkInteger, checkKnown, checkOneOf, invalid } from '../options.js'
 import { type Evaluation, Metrics } from '../train/metrics.js'
@@ -40,6 +40,8 @@ export async function evaluate(
   checkKnown('evaluate', options, ['crops', 'resize', 'threads', 'strict', 'onProgress', 'signal'])
   const { crops = 1, onProgress, signal } = options
   if (![1, 10, 144].includes(crops)) throw invalid('crops', '1, 10 or 144', crops)
+  if (crops !== 1 && options.resize !== undefined)
+    throw invalid('resize', `nothing with ${crops} crops, which have a way of their own`, options.resize)
   throwIfAborted(signal)
   const { classes, options: network } = models[0]!
   for (const model of models) {
@@ -69,6 +71,8 @@ export async function evaluate(
     metrics.skipped += skipped
     onProgress?.({ done: metrics.images + metrics.skipped, total: data.length })
   }
+  if (metrics.images === 0)
+    throw new GoogLeNetError('GOOGLENET_ERR_DATASET_EMPTY', `none of ${metrics.skipped} images could be decoded`)
   return metrics.result()
 }
 
@@ -97,6 +101,13 @@ export async function* centreCrops(
   }
 }
 
+/** What an image may be that is counted in `skipped`. */
+const UNREADABLE = new Set<ErrorCode>([
+  'GOOGLENET_ERR_FILE_NOT_FOUND',
+  'GOOGLENET_ERR_FILE_READ',
+  'GOOGLENET_ERR_IMAGE_DECODE',
+])
+
 async function* manyCrops(
   data: ImageFolder,
   crops: 10 | 144,
@@ -106,9 +117,9 @@ async function* manyCrops(
   for (const { path, label } of data.samples) {
     throwIfAborted(signal)
     try {
-      yield { images: cropsOf(await decodeImage(path), crops, size), labels: [label], skipped: 0 }
+      yield { images: await cropsOf(await decodeImage(path), crops, size), labels: [label], skipped: 0 }
     } catch (error) {
-      if (strict || !(error instanceof GoogLeNetError && error.code === 'GOOGLENET_ERR_IMAGE_DECODE')) throw error
+      if (strict || !(error instanceof GoogLeNetError && UNREADABLE.has(error.code))) throw error
       yield { images: new Float32Array(0), labels: [], skipped: 1 }
     }
   }

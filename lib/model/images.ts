@@ -5,12 +5,12 @@
 import { readFile } from 'node:fs/promises'
 import { policies } from '../data/augment.js'
 import { decodeWithSharp } from '../data/chunk.js'
-import { Photos } from '../data/rendering.js'
+import { augment, Photos } from '../data/rendering.js'
 import { fromNative, GoogLeNetError } from '../errors.js'
 import { type ComputeDevice, type DecodedImage, type NativeInput, native } from '../native.js'
 import { invalid } from '../options.js'
 
-/** RGB bytes, (H,W,3). */
+/** RGB bytes, (H,W,3); read where they are, as those of an ImageTensor. */
 export interface RgbImage {
   data: Uint8Array
   width: number
@@ -20,8 +20,10 @@ export interface RgbImage {
 export type ImageInput = string | Uint8Array | RgbImage
 
 /**
- * A batch of inputs: bytes are (N,H,W,3) RGB, floats are (N,3,H,W) and taken as they are (BGR minus mean). Without
- * a shape the length must divide by that of one image.
+ * A batch of inputs: bytes are (N,H,W,3) RGB, floats are (N,3,H,W) and taken as they are (BGR minus mean; NaN and
+ * infinities give results that mean nothing, where a step rejects). Without a shape the length must divide by that of
+ * one image. The data is not copied: until the call's promise has settled it must not be changed, transferred or
+ * released (`release()` of a Loader's batch).
  */
 export type ImageTensor = Float32Array | { data: Uint8Array | Float32Array; shape?: readonly number[] }
 /** Photos come from a Loader, for models on a GPU. */
@@ -43,6 +45,7 @@ export function toInput(images: BatchImages, size: number): NativeInput {
   const { data, shape: given } = ArrayBuffer.isView(images) ? { data: images, shape: undefined } : images
   const bytes = data instanceof Uint8Array
   if (!bytes && !(data instanceof Float32Array)) throw invalid('images', 'a Uint8Array or a Float32Array', data)
+  checkMemory('images', data)
   const form = bytes ? `uint8 (N, ${size}, ${size}, 3)` : `float32 (N, 3, ${size}, ${size})`
   const one = bytes ? [size, size, 3] : [3, size, size]
   const count = given?.[0] ?? data.length / (3 * size * size)
@@ -53,6 +56,13 @@ export function toInput(images: BatchImages, size: number): NativeInput {
     throw new GoogLeNetError('GOOGLENET_ERR_INVALID_SHAPE', `images: expected ${form}, got ${got}`)
   }
   return { data, shape }
+}
+
+/** Memory that native threads read must not shrink meanwhile; Node-API has no access to shared memory. */
+function checkMemory(name: string, { buffer }: Uint8Array | Float32Array): void {
+  if (buffer instanceof SharedArrayBuffer) throw invalid(name, 'an array over an ArrayBuffer', 'a SharedArrayBuffer')
+  if ((buffer as { resizable?: boolean }).resizable)
+    throw invalid(name, 'an array over an ArrayBuffer of fixed length', 'a resizable one')
 }
 
 /** @throws GOOGLENET_ERR_INVALID_SHAPE, GOOGLENET_ERR_LABEL_OUT_OF_RANGE */
@@ -81,7 +91,8 @@ export function partOf(input: NativeInput, start: number, count: number): Native
 
 export function isTensor(value: unknown): value is ImageTensor | Photos {
   if (value instanceof Photos) return true
-  return value instanceof Float32Array || (typeof value === 'object' && value !== null && 'shape' in value)
+  if (value instanceof Float32Array) return true
+  return typeof value === 'object' && value !== null && ('shape' in value || ('data' in value && !('width' in value)))
 }
 
 /**
@@ -100,6 +111,7 @@ export async function decodeImage(image: ImageInput): Promise<DecodedImage> {
     const message = `image: expected ${width} x ${height} x 3 = ${width * height * 3} bytes of RGB, got ${data.length}`
     throw new GoogLeNetError('GOOGLENET_ERR_INVALID_SHAPE', message)
   }
+  checkMemory('image', data)
   return { data, width, height }
 }
 
@@ -119,7 +131,7 @@ async function decodeBytes(encoded: Uint8Array, name: string): Promise<DecodedIm
     return await decodeWithSharp(encoded)
   } catch (error) {
     const cause = fromNative(error) as Error
-    if (cause instanceof GoogLeNetError && cause.code !== 'GOOGLENET_ERR_IMAGE_DECODE') throw cause
+    if (cause instanceof GoogLeNetError && cause.code === 'GOOGLENET_ERR_OUT_OF_MEMORY') throw cause
     throw new GoogLeNetError('GOOGLENET_ERR_IMAGE_DECODE', `${name}: ${cause.message}`, { cause })
   }
 }
@@ -134,8 +146,7 @@ export async function prepare(
   const values = new Float32Array(images.length * 3 * size * size)
   await Promise.all(
     images.map(async (image, index) => {
-      const decoded = await decodeImage(image)
-      values.set(native().augment(decoded, policy, 0, 0, 0), index * 3 * size * size)
+      values.set(await augment(await decodeImage(image), policy), index * 3 * size * size)
     }),
   )
   return values

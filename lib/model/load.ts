@@ -31,7 +31,8 @@ export async function openNetwork(
   signal?: AbortSignal,
 ): Promise<LoadedNetwork> {
   const file = await loadModelFile(path, { signal })
-  const known = { ...guessOptions(file.weights), ...(file.model as NetworkOptions & { seed?: number }) }
+  const { inputSize } = file
+  const known = { ...guessOptions(file.weights), inputSize, ...(file.model as NetworkOptions & { seed?: number }) }
   const options: NetworkOptions & { seed?: number } = { seed: known.seed }
   for (const key of NETWORK_KEYS) Object.assign(options, { [key]: given[key] ?? known[key] })
   options.seed = given.seed ?? known.seed
@@ -39,21 +40,29 @@ export async function openNetwork(
   const otherClasses = options.classes !== known.classes
   const otherSize = (options.inputSize ?? 224) !== (known.inputSize ?? 224)
   const hasHeads = [...file.weights.keys()].some((name) => HEADS.test(name))
-  const fresh = (name: string) =>
+  // A file that does not tell its size (.caffemodel) tells by its shapes whether they are for this one.
+  const fits = (expected: readonly ExpectedTensor[], name: string) => {
+    const weight = name.replace(/\.\w+$/, '.weight')
+    const shape = expected.find((tensor) => tensor.name === weight)?.shape
+    return known.inputSize === undefined && String(file.weights.get(weight)?.shape) === String(shape)
+  }
+  const startsAfresh = (expected: readonly ExpectedTensor[]) => (name: string) =>
     (otherClasses && CLASSIFIERS.some((classifier) => name.startsWith(`${classifier}.`))) ||
-    (otherSize && /^loss[12]\/fc\./.test(name)) ||
+    (otherSize && /^loss[12]\/fc\./.test(name) && !fits(expected, name)) ||
     (!hasHeads && HEADS.test(name))
-  const kept = new Map([...file.weights].filter(([name]) => !fresh(name)))
   return {
     options,
     labels: otherClasses ? [] : (file.labels ?? []),
     calibration: otherSize ? undefined : file.calibration,
     uncalibrated: `${path} holds none${file.calibration ? ` for inputs of ${options.inputSize} pixels` : ''}`,
-    match: (expected) =>
-      matchTensors(expected, kept, {
+    match: (expected) => {
+      const fresh = startsAfresh(expected)
+      const kept = new Map([...file.weights].filter(([name]) => !fresh(name)))
+      return matchTensors(expected, kept, {
         allowMissing: fresh,
         ignore: (name) => options.auxiliary === false && HEADS.test(name),
-      }),
+      })
+    },
   }
 }
 

@@ -8,7 +8,7 @@ import type { ImageFolder } from '../data/dataset.js'
 import type { Photos } from '../data/rendering.js'
 import { checkWorkerDevice, chooseDevice } from '../device.js'
 import { fromNative } from '../errors.js'
-import { cancellable, DisposeGuard } from '../lifetime.js'
+import { cancellable, DisposeGuard, throwIfAborted } from '../lifetime.js'
 import {
   type AverageOptions,
   type ComputeDevice,
@@ -237,6 +237,7 @@ export class GoogLeNet {
     checkKnown('features', options, ['signal', 'resize'])
     this.#guard.check()
     const { signal, resize = 'warp' } = options
+    throwIfAborted(signal)
     return featuresOf(this, images, shapeAtInference(this.#layers, blob), resize, async (data) => {
       const request = { inputs: { data }, training: false, outputs: [blob] }
       const { outputs } = await this.#call((cancel) => this.#session.run(request, cancel), signal)

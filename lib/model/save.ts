@@ -1,7 +1,7 @@
 /**
  * A model's weights to a file, the format chosen by its ending: .safetensors with the model's description and its
- * calibration, or a .caffemodel with the layers, names and geometry of the network table and nothing else: Caffe's
- * format has no place for labels, options or ranges.
+ * calibration, or a .caffemodel with the layers, names and geometry of the network table and the input's size: Caffe's
+ * format has no place for labels, other options or ranges.
  */
 import { extname } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
@@ -18,17 +18,21 @@ export const WRITABLE = ['.safetensors', '.caffemodel']
 /** @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_WEIGHTS_MISMATCH, GOOGLENET_ERR_FILE_WRITE; AbortError */
 export async function saveFile(path: string, file: LoadedModel, signal?: AbortSignal): Promise<void> {
   throwIfAborted(signal)
-  const { weights, model, labels = [], preprocessing, calibration } = file
+  const { weights, model, inputSize, labels = [], preprocessing, calibration } = file
   const extension = extname(path).toLowerCase()
   if (!WRITABLE.includes(extension)) {
     const message = `cannot write ${path}: expected a name that ends in ${WRITABLE.join(' or ')}`
     throw new GoogLeNetError('GOOGLENET_ERR_UNSUPPORTED', message)
   }
   if (extension === '.caffemodel') {
-    const options = { ...guessOptions(weights), ...(model as NetworkOptions) }
-    await writeCaffemodel(path, 'GoogleNet', caffeLayers(weights, options), { signal })
+    const options = { ...guessOptions(weights), inputSize, ...(model as NetworkOptions) }
+    await writeCaffemodel(path, 'GoogleNet', caffeLayers(weights, options), { signal, inputSize: options.inputSize })
   } else if (model) {
     await saveModel(path, { weights, model, labels, preprocessing, calibration }, { signal })
+  } else if (inputSize) {
+    const defaults = { classes: 1000, width: 1, auxiliary: true, block: 'reduced', dropout: {}, seed: 1 } as const
+    const known = { ...defaults, ...guessOptions(weights), inputSize }
+    await saveModel(path, { weights, model: known, labels, preprocessing, calibration }, { signal })
   } else {
     await writeSafetensors(path, weights, {}, { signal })
   }

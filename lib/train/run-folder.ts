@@ -2,8 +2,12 @@
  * The folder of a run: `last/checkpoint.safetensors` to resume from, `best/` with the best checkpoint and its model,
  * one JSON object a line in `metrics.jsonl`, and the resolved options in `config.json`.
  */
-import { mkdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { GoogLeNetError } from '../errors.js'
 import type { GoogLeNet } from '../model/model.js'
 import { loadCheckpoint, saveCheckpoint, saveModel, type TrainingState } from '../weights/checkpoint.js'
 import { appendLines, writeFailure, writeFileAtomic } from '../weights/file.js'
@@ -11,21 +15,46 @@ import type { TensorMap } from '../weights/safetensors.js'
 
 const CHECKPOINT = 'checkpoint.safetensors'
 const MODEL = 'model.safetensors'
+const METRICS = 'metrics.jsonl'
+const LOCK = '.lock'
+
+/** Where a resumed run comes from, a run's folder or a checkpoint, and how far it was then. */
+export interface Resumed {
+  from: string
+  epoch: number
+  imagesSeen: number
+}
 
 export class RunFolder {
   private constructor(readonly path: string) {}
 
-  /** Makes the folder. A new run starts a new metrics.jsonl, a resumed one goes on with the old. */
-  static async open(path: string, config: object, resumed: boolean): Promise<RunFolder> {
-    const folder = new RunFolder(path)
+  /**
+   * Makes the folder and holds it until close(). A new run starts a new metrics.jsonl; a resumed one goes on with the
+   * old, without what was logged after its checkpoint, and brings its best model along into another folder.
+   *
+   * @throws GOOGLENET_ERR_INVALID_ARGUMENT while another run has the folder, GOOGLENET_ERR_FILE_WRITE
+   */
+  static async open(path: string, config: object, resumed?: Resumed): Promise<RunFolder> {
     await makeFolder(path)
-    await writeFileAtomic(join(path, 'config.json'), [Buffer.from(`${JSON.stringify(config, null, 2)}\n`)])
-    if (!resumed) await writeFileAtomic(join(path, 'metrics.jsonl'), [])
-    return folder
+    await hold(path)
+    try {
+      await writeFileAtomic(join(path, 'config.json'), [Buffer.from(`${JSON.stringify(config, null, 2)}\n`)])
+      if (!resumed) await writeFileAtomic(join(path, METRICS), [])
+      else if (resolve(resumed.from) === resolve(path)) await forget(join(path, METRICS), resumed)
+      else await bringBest(resumed.from, path)
+      return new RunFolder(path)
+    } catch (error) {
+      await rm(join(path, LOCK), { force: true })
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    await rm(join(this.path, LOCK), { force: true })
   }
 
   log(line: object): Promise<void> {
-    return appendLines(join(this.path, 'metrics.jsonl'), [JSON.stringify(line)])
+    return appendLines(join(this.path, METRICS), [JSON.stringify(line)])
   }
 
   /**
@@ -56,6 +85,61 @@ export function lastCheckpoint(path: string): string {
 
 export function loadLast(path: string, signal?: AbortSignal) {
   return loadCheckpoint(lastCheckpoint(path), { signal })
+}
+
+/** Whether a folder has the model that was best so far. */
+export const bestModel = (path: string) => join(path, 'best', MODEL)
+
+/** One run a folder: two would write over each other. What a killed process left holds nobody up. */
+async function hold(path: string): Promise<void> {
+  const lock = join(path, LOCK)
+  const own = `${process.pid} ${hostname()}`
+  for (;;) {
+    try {
+      return await writeFile(lock, own, { flag: 'wx' })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw writeFailure(lock, error)
+    }
+    const [pid, host] = (await readFile(lock, 'utf8').catch(() => '')).split(' ')
+    if (host !== undefined && (host !== hostname() || isAlive(Number(pid)))) {
+      const message = `${path} is in use: a run of process ${pid} on ${host} writes to it; choose another folder (or remove ${lock})`
+      throw new GoogLeNetError('GOOGLENET_ERR_INVALID_ARGUMENT', message)
+    }
+    await rm(lock, { force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Drops the lines of metrics.jsonl that a run killed after its last checkpoint will write again. */
+async function forget(path: string, { epoch, imagesSeen }: Resumed): Promise<void> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const lines = text.split('\n').filter((line) => line !== '')
+  const kept = lines.filter((line) => {
+    const entry = JSON.parse(line) as { type: string; epoch: number; imagesSeen: number }
+    return entry.type === 'epoch' ? entry.epoch <= epoch : entry.imagesSeen <= imagesSeen
+  })
+  if (kept.length < lines.length) await writeFileAtomic(path, [Buffer.from(kept.map((line) => `${line}\n`).join(''))])
+}
+
+async function bringBest(from: string, to: string): Promise<void> {
+  const source = join(from, 'best')
+  const target = join(to, 'best')
+  if (!existsSync(source) || existsSync(target)) return
+  const partial = `${target}.${randomUUID()}.tmp`
+  try {
+    await cp(source, partial, { recursive: true })
+    await rename(partial, target)
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true })
+    throw writeFailure(target, error)
+  }
 }
 
 async function makeFolder(path: string): Promise<void> {

@@ -9,11 +9,12 @@ import { type Rendering, renderingFor } from '../data/rendering.js'
 import { AbortError, GoogLeNetError } from '../errors.js'
 import { abortError, throwIfAborted } from '../lifetime.js'
 import type { GoogLeNet } from '../model/model.js'
+import { invalid } from '../options.js'
 import type { TrainingState } from '../weights/checkpoint.js'
 import { EpochFigures } from './epoch-figures.js'
 import { EventQueue, type FitEvent } from './events.js'
 import { type FitOptions, resolveFit, type Settings } from './fit-options.js'
-import { type MakeWorker, makeRunner } from './make-runner.js'
+import { type MakeWorker, makeRunner, type Position } from './make-runner.js'
 import type { Evaluation } from './metrics.js'
 import { optimizerState } from './optimizer.js'
 import { loadLast, RunFolder } from './run-folder.js'
@@ -35,14 +36,22 @@ export function train(
   return drive(model, data, resolveFit(model, data, options), makeWorker)
 }
 
+/** Models that are trained at the moment: two runs of one would mix their updates and their counts. */
+const training = new WeakSet<GoogLeNet>()
+
 async function* drive(model: GoogLeNet, data: ImageFolder, settings: Settings, makeWorker: MakeWorker) {
+  if (training.has(model)) throw invalid('fit()', 'one run of a model at a time', 'a second before the first has ended')
+  training.add(model)
   const queue = new EventQueue()
   const left = new AbortController()
   const trainer = new Trainer(model, data, settings, left.signal, (event) => queue.push(event))
-  const run = trainer.run(makeWorker).then(
-    () => queue.close(),
-    (error) => queue.close(error),
-  )
+  const run = trainer
+    .run(makeWorker)
+    .finally(() => training.delete(model))
+    .then(
+      () => queue.close(),
+      (error) => queue.close(error),
+    )
   try {
     yield* queue
   } finally {
@@ -91,9 +100,18 @@ class Trainer {
     throwIfAborted(settings.signal)
     if (settings.resume) await this.#resume(settings.resume)
     else await model.keepAverage(settings.average, this.#state.step)
-    if (settings.out) this.#folder = await RunFolder.open(settings.out, settings.config, Boolean(settings.resume))
-    const { step, batches, batchSize, seed, dataset } = this.#state
-    const position = { updates: step, from: batches, batchSize, seed, dataset }
+    const { step, batches, batchSize, seed, dataset, epoch, imagesSeen } = this.#state
+    const { out, resume, config } = settings
+    if (out) this.#folder = await RunFolder.open(out, config, resume ? { from: resume, epoch, imagesSeen } : undefined)
+    try {
+      await this.#train(makeWorker, { updates: step, from: batches, batchSize, seed, dataset })
+    } finally {
+      await this.#folder?.close()
+    }
+  }
+
+  async #train(makeWorker: MakeWorker, position: Position): Promise<void> {
+    const { model, settings } = this
     const runner = await makeRunner(model, settings, position, makeWorker, this.emit)
     try {
       while (this.#state.epoch < settings.epochs) await this.#epoch(runner)
@@ -120,6 +138,7 @@ class Trainer {
     const { step, epoch, imagesSeen, position, best, batches = step, running = {} } = state as State
     Object.assign(this.#state, { step, batches, epoch, imagesSeen, position, best })
     this.#figures = new EpochFigures(running)
+    this.#recent = { steps: running.recentSteps ?? 0, loss: running.recentLoss ?? 0 }
     this.#state.seed = this.settings.seed ?? state.seed
     await model.setParameters('weights', weights)
     await model.setParameters('momentum', momentum)
@@ -149,6 +168,7 @@ class Trainer {
       } finally {
         await batches.return()
       }
+      state.position = this.#imagesPerEpoch
     }
     await this.#finishEpoch()
   }
@@ -216,10 +236,10 @@ class Trainer {
     const { step, imagesSeen } = state
     const rate = this.#rate(imagesSeen)
     const figures = this.#figures.result(this.settings.workers)
-    // From here on the epoch counts as done: stopped while it evaluates, a run goes on with the next.
+    // Stopped while it evaluates, a run evaluates again when it goes on.
+    const { validation, averaged } = await this.#evaluate()
     Object.assign(state, { epoch: state.epoch + 1, position: 0 })
     this.#figures = new EpochFigures()
-    const { validation, averaged } = await this.#evaluate()
     const judged = averaged ?? validation
     const improved = judged
       ? judged.top1 > (state.best.top1 ?? -1)
@@ -236,8 +256,9 @@ class Trainer {
       ...(averaged && { averaged: withoutClasses(averaged) }),
     })
     this.emit(event)
-    await this.#save('last')
+    // The best first: killed in between, a run does the epoch again and saves it again.
     if (improved) await this.#save('best')
+    await this.#save('last')
     throwIfAborted(signal)
   }
 
@@ -263,7 +284,8 @@ class Trainer {
     // Before its first update an optimiser has no state; RMSProp's would be read as zeros, where it starts with ones.
     const state = this.#state.step > 0 ? optimizerState[optimizer.kind] : []
     const kept = [...state, ...(average ? (['average'] as const) : [])]
-    this.#state.running = this.#figures.sums()
+    const { steps: recentSteps, loss: recentLoss } = this.#recent
+    this.#state.running = { ...this.#figures.sums(), recentSteps, recentLoss }
     const path = await this.#folder.save(kind, this.model, this.#state, kept)
     this.emit({ type: 'checkpoint', kind, path, step: this.#state.step })
   }

@@ -40,6 +40,10 @@ export interface Layer {
 
 export interface Net {
   name?: string
+  /** Of the input, (N,C,H,W), in either generation. */
+  input?: string[]
+  input_dim?: number[]
+  input_shape?: { dim?: number[] }[]
   /** V2 (field 100). */
   layer?: Layer[]
   /** V1 (field 2). */
@@ -78,6 +82,9 @@ function netParameter(float: string, double: string): protobuf.Type {
     NetParameter: {
       name: { id: 1, type: 'string' },
       layers: { id: 2, type: 'V1LayerParameter', rule: 'repeated' },
+      input: { id: 3, type: 'string', rule: 'repeated' },
+      input_dim: { id: 4, type: 'int32', rule: 'repeated' },
+      input_shape: { id: 8, type: 'BlobShape', rule: 'repeated' },
       layer: { id: 100, type: 'LayerParameter', rule: 'repeated' },
     },
     LayerParameter: { name: { id: 1, type: 'string' }, type: { id: 2, type: 'string' }, ...layer },

@@ -29,7 +29,8 @@ export interface CaffeLayer {
 }
 
 /**
- * Reads all layers that own weights. The tensors are copies; the file's bytes are released.
+ * Reads all layers that own weights, and the input's height where the file tells it. The tensors are copies; the file's
+ * bytes are released.
  *
  * @throws GOOGLENET_ERR_INVALID_FILE for anything but a complete binary NetParameter with weights;
  *   GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_FILE_READ; AbortError
@@ -37,7 +38,7 @@ export interface CaffeLayer {
 export async function readCaffemodel(
   path: string,
   options: IoOptions = {},
-): Promise<{ name: string; tensors: TensorMap }> {
+): Promise<{ name: string; tensors: TensorMap; inputSize?: number }> {
   throwIfAborted(options.signal)
   const bytes = await withFile(path, async (file, size) => {
     const target = Buffer.allocUnsafeSlow(size)
@@ -53,7 +54,8 @@ export async function readCaffemodel(
 }
 
 /**
- * Writes a NetParameter of V2 layers, atomically, one layer encoded at a time.
+ * Writes a NetParameter of V2 layers with the input 'data' of (1,3,inputSize,inputSize), atomically, one layer encoded
+ * at a time.
  *
  * @throws GOOGLENET_ERR_INVALID_ARGUMENT when shapes and data disagree; GOOGLENET_ERR_FILE_WRITE; AbortError
  */
@@ -61,10 +63,10 @@ export async function writeCaffemodel(
   path: string,
   name: string,
   layers: readonly CaffeLayer[],
-  options: IoOptions = {},
+  { inputSize, ...options }: IoOptions & { inputSize?: number | undefined } = {},
 ): Promise<void> {
   for (const layer of layers) checkLayer(layer)
-  await writeFileAtomic(path, encode(name, layers), options)
+  await writeFileAtomic(path, encode(name, layers, inputSize), options)
 }
 
 /** Some blob's packed data does not fill its shape: the writer may have left the floats unpacked. */
@@ -102,7 +104,8 @@ async function collect(path: string, net: Net, packed: boolean, { signal }: IoOp
     await nextTurn()
   }
   if (tensors.size === 0) throw invalidFile(path, 'no layer with weights in it: expected a .caffemodel')
-  return { name: net.name ?? '', tensors }
+  const inputSize = (net.input_shape?.[0]?.dim ?? net.input_dim)?.[2]
+  return { name: net.name ?? '', tensors, ...(inputSize && { inputSize }) }
 }
 
 function readBlob(path: string, name: string, blob: Blob, type: string | undefined, packed: boolean): Tensor {
@@ -162,8 +165,8 @@ function checkLayer({ name, type, weight, bias }: CaffeLayer): void {
 }
 
 /** Concatenated protobuf messages merge, so each layer is its own NetParameter and memory stays at one layer. */
-function* encode(name: string, layers: readonly CaffeLayer[]): Generator<Uint8Array> {
-  yield encodeNet({ name })
+function* encode(name: string, layers: readonly CaffeLayer[], size: number | undefined): Generator<Uint8Array> {
+  yield encodeNet({ name, ...(size && { input: ['data'], input_shape: [{ dim: [1, 3, size, size] }] }) })
   for (const layer of layers) yield encodeNet({ layer: [toMessage(layer)] })
 }
 

@@ -104,6 +104,8 @@ export interface Checkpoint extends Omit<SavedModel, 'calibration'> {
 export interface LoadedModel {
   weights: TensorMap
   model?: SavedModelOptions
+  /** Of a file without a model's description. */
+  inputSize?: number
   labels?: string[]
   preprocessing?: SavedPreprocessing
   calibration?: Calibration
@@ -165,7 +167,8 @@ export async function loadCheckpoint(path: string, options: IoOptions = {}): Pro
  */
 export async function loadModelFile(path: string, options: IoOptions = {}): Promise<LoadedModel> {
   if ((await detectFormat(path, options)) === 'caffemodel') {
-    return { weights: (await readCaffemodel(path, options)).tensors }
+    const { tensors, inputSize } = await readCaffemodel(path, options)
+    return { weights: tensors, ...(inputSize && { inputSize }) }
   }
   const { tensors, metadata } = await readSafetensors(path, options)
   const { format } = metadata

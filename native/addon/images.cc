@@ -1,8 +1,8 @@
 // One image at a time, for predict(), files that are no JPEG, and tests; other training data goes through Pipeline.
 #include "addon/images.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -51,110 +51,155 @@ Napi::Value guarded(Napi::Env env, const Body& body) {
   }
 }
 
-/** On a libuv thread. The encoded bytes are copied first: JavaScript may change or detach them meanwhile. */
-class DecodeWorker : public Napi::AsyncWorker {
+/** Work on a libuv thread, and a promise of it. */
+class ImageWorker : public Napi::AsyncWorker {
  public:
-  DecodeWorker(Napi::Env env, const Napi::Uint8Array& encoded)
-      : Napi::AsyncWorker(env),
-        deferred_(Napi::Promise::Deferred::New(env)),
-        encoded_(encoded.Data(), encoded.Data() + encoded.ElementLength()) {}
-  Napi::Promise promise() const { return deferred_.Promise(); }
+  explicit ImageWorker(Napi::Env env) : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)) {}
+  /** The worker deletes itself. */
+  static Napi::Promise start(std::unique_ptr<ImageWorker> worker) {
+    const Napi::Promise promise = worker->deferred_.Promise();
+    worker.release()->Queue();
+    return promise;
+  }
 
-  void Execute() override {
+ protected:
+  virtual void work() = 0;
+  virtual Napi::Value result(Napi::Env env) = 0;
+
+ private:
+  void Execute() final {
     try {
-      JpegDecoder decoder;
-      decoder.open(encoded_.data(), encoded_.size());
-      width_ = decoder.width(), height_ = decoder.height();
-      pixels_.reset(new uint8_t[size_t(width_) * size_t(height_) * 3]);
-      decoder.decode_all(pixels_.get());
+      work();
     } catch (const Failure& failure) {
       code_ = failure.code;
       SetError(failure.what());
     } catch (const std::bad_alloc&) {
       code_ = Code::OUT_OF_MEMORY;
-      SetError("no memory to decode the image");
+      SetError("no memory for the image");
     }
   }
-  void OnOK() override {
-    const Napi::Env env = Env();
-    const size_t size = size_t(width_) * size_t(height_) * 3;
-    Napi::Object result = Napi::Object::New(env);
-    result["width"] = Napi::Number::New(env, width_);
-    result["height"] = Napi::Number::New(env, height_);
-    Napi::Uint8Array data = Napi::Uint8Array::New(env, size);
-    std::memcpy(data.Data(), pixels_.get(), size);
-    result["data"] = data;
-    deferred_.Resolve(result);
-  }
-  void OnError(const Napi::Error& error) override {
+  void OnOK() final { deferred_.Resolve(result(Env())); }
+  void OnError(const Napi::Error& error) final {
     deferred_.Reject(to_js_error(Env(), Failure(code_, error.Message())).Value());
   }
 
- private:
   Napi::Promise::Deferred deferred_;
+  Code code_ = Code::INTERNAL;
+};
+
+/** The encoded bytes are copied first: JavaScript may change or detach them meanwhile. */
+class DecodeWorker : public ImageWorker {
+ public:
+  DecodeWorker(Napi::Env env, const Napi::Uint8Array& encoded)
+      : ImageWorker(env), encoded_(encoded.Data(), encoded.Data() + encoded.ElementLength()) {}
+
+ private:
+  void work() override {
+    JpegDecoder decoder;
+    decoder.open(encoded_.data(), encoded_.size());
+    width_ = decoder.width(), height_ = decoder.height();
+    pixels_.reset(new uint8_t[size()]);
+    decoder.decode_all(pixels_.get());
+  }
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object image = Napi::Object::New(env);
+    image["width"] = Napi::Number::New(env, width_);
+    image["height"] = Napi::Number::New(env, height_);
+    // Not copied: of a large photo that would take JavaScript's thread for long.
+    const auto buffer = Napi::ArrayBuffer::New(env, pixels_.get(), size(), [](Napi::Env, void* pixels) {
+      delete[] static_cast<uint8_t*>(pixels);
+    });
+    pixels_.release();
+    image["data"] = Napi::Uint8Array::New(env, size(), buffer, 0);
+    return image;
+  }
+  size_t size() const { return size_t(width_) * size_t(height_) * 3; }
+
   std::vector<uint8_t> encoded_;
   std::unique_ptr<uint8_t[]> pixels_;
   int width_ = 0, height_ = 0;
-  Code code_ = Code::INTERNAL;
 };
 
 Napi::Value decode_jpeg(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    auto* worker = new DecodeWorker(info.Env(), bytes_from_js(info[0], "what decodeJpeg decodes"));
-    const Napi::Promise promise = worker->promise();
-    worker->Queue();  // deletes itself
-    return promise;
+    const Napi::Uint8Array encoded = bytes_from_js(info[0], "what decodeJpeg decodes");
+    return ImageWorker::start(std::make_unique<DecodeWorker>(info.Env(), encoded));
   });
 }
 
-/** One image and what was drawn for it: arguments ({width, height, data}, policy, seed, epoch, index). */
-struct Single {
-  explicit Single(const Napi::CallbackInfo& info) {
+/** One image with what was drawn for it: arguments ({width, height, data}, policy, seed, epoch, index). The pixels are
+ *  read where they are. */
+class RenderWorker : public ImageWorker {
+ public:
+  explicit RenderWorker(const Napi::CallbackInfo& info) : ImageWorker(info.Env()) {
     if (!info[0].IsObject()) invalid("an image must be {width, height, data}");
     const Napi::Object image = info[0].As<Napi::Object>();
     const uint64_t width = whole_from_js(image.Get("width"), "width");
     const uint64_t height = whole_from_js(image.Get("height"), "height");
     const Napi::Uint8Array bytes = bytes_from_js(image.Get("data"), "the image's data");
-    if (width == 0 || height == 0 || width > 65535 || height > 65535 || bytes.ElementLength() != width * height * 3)
-      throw Failure(Code::INVALID_SHAPE, "an image of " + std::to_string(width) + "x" + std::to_string(height) +
-                                             " has width * height * 3 = " + std::to_string(width * height * 3) +
-                                             " bytes RGB, not " + std::to_string(bytes.ElementLength()));
-    pixels = {bytes.Data(), Region{0, 0, int(width), int(height)}};
-    policy = policy_from_js(info[1]);
+    const std::string size = std::to_string(width) + "x" + std::to_string(height);
+    if (width == 0 || height == 0 || width > 65535 || height > 65535)
+      throw Failure(Code::INVALID_SHAPE, "an image has sides of 1 to 65535 pixels, not " + size);
+    if (bytes.ElementLength() != width * height * 3)
+      throw Failure(Code::INVALID_SHAPE, "an image of " + size + " has width * height * 3 = " +
+                                             std::to_string(width * height * 3) + " bytes RGB, not " +
+                                             std::to_string(bytes.ElementLength()));
+    pixels_ = {bytes.Data(), Region{0, 0, int(width), int(height)}};
+    policy_ = policy_from_js(info[1]);
     const SampleKey key{whole_from_js(info[2], "seed"), uint32_t(whole_from_js(info[3], "epoch")),
                         uint32_t(whole_from_js(info[4], "index"))};
-    drawn = draw(policy, int(width), int(height), key);
+    drawn_ = draw(policy_, int(width), int(height), key);
+    kept_ = Napi::Persistent(bytes.As<Napi::Object>());
   }
-  Pixels pixels;
-  AugmentPolicy policy;
-  Drawn drawn;
+
+ protected:
+  Pixels pixels_;
+  AugmentPolicy policy_;
+  Drawn drawn_;
+
+ private:
+  Napi::ObjectReference kept_;
 };
 
 /** -> Float32Array (3, size, size) */
-Napi::Value augment_image(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const Single one(info);
-    Napi::Float32Array result = Napi::Float32Array::New(info.Env(), one.policy.floats());
+class AugmentWorker : public RenderWorker {
+  using RenderWorker::RenderWorker;
+  void work() override {
+    planes_.resize(policy_.floats());
     RenderScratch scratch;
-    render(one.drawn, one.policy.size, one.pixels, 1, scratch, result.Data());
-    return result;
-  });
-}
+    render(drawn_, policy_.size, pixels_, 1, scratch, planes_.data());
+  }
+  Napi::Value result(Napi::Env env) override {
+    Napi::Float32Array planes = Napi::Float32Array::New(env, planes_.size());
+    std::copy(planes_.begin(), planes_.end(), planes.Data());
+    return planes;
+  }
+  std::vector<float> planes_;
+};
 
 /** -> Uint8Array, a block of one photo */
-Napi::Value pack_image(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const Single one(info);
-    const int size = one.policy.size;
+class PackWorker : public RenderWorker {
+  using RenderWorker::RenderWorker;
+  void work() override {
     RenderScratch scratch;
-    std::vector<char> part(size_t(part_room(size)));
-    const gn_photo photo = pack_photo(one.drawn, size, one.pixels, 1, scratch, part.data());
-    Napi::Uint8Array result = Napi::Uint8Array::New(info.Env(), size_t(table_bytes(1) + part_bytes(photo, size)));
-    BlockWriter block(result.Data(), 1, size);
-    block.add(photo, part.data());
+    part_.resize(size_t(part_room(policy_.size)));
+    photo_ = pack_photo(drawn_, policy_.size, pixels_, 1, scratch, part_.data());
+  }
+  Napi::Value result(Napi::Env env) override {
+    const int size = policy_.size;
+    Napi::Uint8Array bytes = Napi::Uint8Array::New(env, size_t(table_bytes(1) + part_bytes(photo_, size)));
+    BlockWriter block(bytes.Data(), 1, size);
+    block.add(photo_, part_.data());
     block.finish();
-    return result;
-  });
+    return bytes;
+  }
+  std::vector<char> part_;
+  gn_photo photo_{};
+};
+
+template <class Work>
+Napi::Value render_image(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value { return ImageWorker::start(std::make_unique<Work>(info)); });
 }
 
 /** ({photos: Uint8Array, from, count}[]) -> Uint8Array, one block of some photos of several blocks */
@@ -255,8 +300,8 @@ AugmentPolicy policy_from_js(Napi::Value value) {
 void register_image_functions(Napi::Env env, Napi::Object exports) {
   exports["decodeJpeg"] = Napi::Function::New(env, decode_jpeg, "decodeJpeg");
   exports["releaseImages"] = Napi::Function::New(env, release_images, "releaseImages");
-  exports["augment"] = Napi::Function::New(env, augment_image, "augment");
-  exports["packPhoto"] = Napi::Function::New(env, pack_image, "packPhoto");
+  exports["augment"] = Napi::Function::New(env, render_image<AugmentWorker>, "augment");
+  exports["packPhoto"] = Napi::Function::New(env, render_image<PackWorker>, "packPhoto");
   exports["joinPhotos"] = Napi::Function::New(env, join_photos, "joinPhotos");
 }
 

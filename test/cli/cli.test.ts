@@ -1,10 +1,11 @@
 /** The command line: JSON keys that scripts rely on, exit codes, messages, interruption. */
+import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { drawPictures, temporaryFolder } from '../train/pictures.js'
-import { googlenet } from './command.js'
+import { googlenet, MAIN } from './command.js'
 
 const SMALL = ['--input-size', '48', '--width', '0.125', '--threads', '2', '--batch', '8', '--augment', 'none']
 
@@ -129,6 +130,56 @@ describe('train, then what its model is good for', () => {
     const twice = at('twice.caffemodel')
     await googlenet(['convert', back, twice])
     expect(await readFile(twice)).toEqual(await readFile(caffe))
+  })
+
+  it('a .caffemodel keeps the size of the input, and says what it leaves out', async () => {
+    const [start, caffe] = [at('run', 'best', 'model.safetensors'), at('sized.caffemodel')]
+    expect((await googlenet(['convert', start, caffe])).stderr).toContain('no place for labels')
+    const evaluate = async (weights: string) =>
+      (await googlenet(['eval', '--weights', weights, '--data', at('val'), '--json'])).json
+    const { imagesPerSecond: _, ...expected } = await evaluate(start)
+    expect(await evaluate(caffe)).toMatchObject(expected)
+  })
+
+  it.each([
+    [['--width', '0.25'], '--width: expected nothing with --resume'],
+    [['--input-size', '64'], '--input-size: expected nothing'],
+    [['--weights', 'no.caffemodel'], '--weights: expected nothing'],
+    [['--out', '@val-run'], 'already holds a run'],
+  ])('train --resume with %j is wrong usage', async (flags, message) => {
+    await cp(at('run'), at('val-run'), { recursive: true })
+    const before = await readFile(at('run', 'config.json'), 'utf8')
+    const args = flags.map((flag) => (flag.startsWith('@') ? at(flag.slice(1)) : flag))
+    const { code, stderr } = await googlenet(['train', '--resume', at('run'), '--epochs', '3', ...args])
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(message) })
+    expect(await readFile(at('run', 'config.json'), 'utf8')).toBe(before)
+  })
+
+  it('train --resume of a run that is done says so', async () => {
+    const { code, stdout } = await googlenet(['train', '--resume', at('run')])
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^nothing to do: \d epochs, \d+ steps; /),
+    })
+  })
+
+  it('train goes on when nobody reads its progress', async () => {
+    const args = ['train', '--data', at('train'), '--out', at('unread'), '--epochs', '3', ...SMALL]
+    const { code } = await googlenet(args, (child) => child.stderr!.destroy())
+    expect(code).toBe(0)
+    expect(readdirSync(at('unread')).sort()).toEqual(['best', 'config.json', 'last', 'metrics.jsonl'])
+  })
+
+  it('a config file that holds no object', async () => {
+    await writeFile(at('null.json'), 'null')
+    const { code, stderr } = await googlenet(['train', '--config', at('null.json'), '--data', at('train')])
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('expected an object, got null') })
+  })
+
+  it('a result that cannot be written is told without a stack', async () => {
+    const full = spawnSync('sh', ['-c', `"${process.execPath}" "${MAIN}" summary > /dev/full`], { encoding: 'utf8' })
+    expect(full.status).toBe(1)
+    expect(full.stderr).toMatch(/^error: standard output could not be written: .*ENOSPC.*\n$/)
   })
 
   it('quantize measures ranges and changes nothing else', async () => {

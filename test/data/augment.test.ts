@@ -62,38 +62,38 @@ describe('without chance', () => {
     ['none', [101, 77], [101, 77]],
     ['none', [30, 40], [56, 74]],
     ['none', [1, 1], [56, 56]],
-  ] as const)('%s of %j equals the reference resized to %j', (mode, [width, height], to) => {
+  ] as const)('%s of %j equals the reference resized to %j', async (mode, [width, height], to) => {
     const policy = policies.evaluate({ size: 56, resize: 64, mode })
     const src = image(width, height)
-    const { most, share } = difference(run(src, policy), reference(src, [...to], policy))
+    const { most, share } = difference(await run(src, policy), reference(src, [...to], policy))
     expect(most).toBeLessThanOrEqual(1)
     expect(share).toBeLessThan(2e-3)
   })
 
-  test('the identity is exact', () => {
+  test('the identity is exact', async () => {
     const src = image(56, 56)
     const policy = policies.evaluate({ size: 56, mode: 'none', mean: [1, 2, 3] })
-    expect(difference(run(src, policy), reference(src, [56, 56], policy)).most).toBe(0)
+    expect(difference(await run(src, policy), reference(src, [56, 56], policy)).most).toBe(0)
   })
 
-  test('the same input comes out whatever seed, epoch and index', () => {
+  test('the same input comes out whatever seed, epoch and index', async () => {
     const policy = policies.evaluate({ size: 32 })
-    expect(run(image(40, 50), policy, 1, 2, 3)).toEqual(run(image(40, 50), policy, 4, 5, 6))
+    expect(await run(image(40, 50), policy, 1, 2, 3)).toEqual(await run(image(40, 50), policy, 4, 5, 6))
   })
 })
 
 describe('mirror', () => {
-  test('turns the row around, half of the time', () => {
+  test('turns the row around, half of the time', async () => {
     const src = image(40, 40)
     const size = 40
     const policy = { ...policies.none({ size }), mirror: 0.5 }
-    const plain = run(src, { ...policy, mirror: 0 })
-    const turned = run(src, { ...policy, mirror: 1 })
+    const plain = await run(src, { ...policy, mirror: 0 })
+    const turned = await run(src, { ...policy, mirror: 1 })
     for (let row = 0; row < 3 * size; row++)
       expect(turned.slice(row * size, (row + 1) * size).reverse()).toEqual(plain.slice(row * size, (row + 1) * size))
     let mirrored = 0
     for (let index = 0; index < 2000; index++) {
-      const first = run(src, policy, index)[0]
+      const first = (await run(src, policy, index))[0]
       if (first === turned[0]) mirrored++
       else expect(first).toBe(plain[0])
     }
@@ -111,13 +111,13 @@ function ramp(width: number, height: number): DecodedImage {
 const zero = [0, 0, 0] as const
 
 describe('random crops', () => {
-  test('of the resized photo lie everywhere equally often', () => {
+  test('of the resized photo lie everywhere equally often', async () => {
     const size = 24
     const policy = policies.caffe({ size, resize: 32, mirror: false, mean: zero })
     const counts = { x: new Array<number>(9).fill(0), y: new Array<number>(9).fill(0) }
     const tries = 4500
     for (let index = 0; index < tries; index++) {
-      const out = run(ramp(32, 32), policy, index)
+      const out = await run(ramp(32, 32), policy, index)
       const x = out[2 * size * size] as number
       const y = out[size * size] as number
       counts.x[x] = (counts.x[x] ?? Number.NaN) + 1
@@ -129,7 +129,7 @@ describe('random crops', () => {
     }
   })
 
-  test('by area: 8 to 100 % of it, aspect 3/4 to 4/3, within the photo, evenly', () => {
+  test('by area: 8 to 100 % of it, aspect 3/4 to 4/3, within the photo, evenly', async () => {
     const size = 16
     const [width, height] = [240, 200]
     const policy = { ...policies.inception({ size, colour: false, mirror: false, mean: zero }) }
@@ -137,7 +137,7 @@ describe('random crops', () => {
     const aspects: number[] = []
     const src = ramp(width, height)
     for (let index = 0; index < 2000; index++) {
-      const out = run(src, policy, index)
+      const out = await run(src, policy, index)
       // Interior samples, since the outermost are clamped to the box: a ramp stays a ramp under any filter.
       const row = (size / 2) * size
       const red = (x: number) => out[2 * size * size + row + x] as number
@@ -167,16 +167,16 @@ describe('random crops', () => {
     expect(Math.abs(mean)).toBeLessThan(0.03) // log-uniform: as often wide as tall
   })
 
-  test('no box fits a very wide photo: the middle of it', () => {
+  test('no box fits a very wide photo: the middle of it', async () => {
     const size = 8
     const policy = policies.inception({ size, colour: false, mirror: false, areaMin: 0.99, mean: zero })
-    const out = run(ramp(250, 10), policy)
+    const out = await run(ramp(250, 10), policy)
     const red = (x: number) => out[2 * size * size + x] as number
     expect(Math.abs((red(3) + red(4)) / 2 - 124.5)).toBeLessThanOrEqual(1)
     expect(red(7) - red(0)).toBeLessThan(14)
   })
 
-  test('shrinking averages: a fine pattern becomes grey', () => {
+  test('shrinking averages: a fine pattern becomes grey', async () => {
     const [width, height] = [128, 128]
     const data = new Uint8Array(width * height * 3)
     for (let i = 0; i < width * height; i++)
@@ -187,38 +187,39 @@ describe('random crops', () => {
       aspectMin: 1,
       aspectMax: 1,
     }
-    for (const level of run({ width, height, data }, policy)) expect(Math.abs(level - 127.5)).toBeLessThan(3)
+    for (const level of await run({ width, height, data }, policy)) expect(Math.abs(level - 127.5)).toBeLessThan(3)
   })
 })
 
-describe('colours', () => {
+describe('colours', async () => {
   const base = policies.none({ size: 20, mean: zero })
   const src = image(20, 20)
-  const plain = run(src, base)
+  const plain = await run(src, base)
   const luma = (v: Float32Array, i: number) =>
     0.114 * (v[i] as number) + 0.587 * (v[400 + i] as number) + 0.299 * (v[800 + i] as number)
 
-  test('brightness multiplies all by one factor in [0.5, 1.5]', () => {
-    const factors = Array.from({ length: 300 }, (_, index) => {
-      const out = run(src, { ...base, brightness: 0.5 }, index)
+  test('brightness multiplies all by one factor in [0.5, 1.5]', async () => {
+    const drawn = Array.from({ length: 300 }, async (_, index) => {
+      const out = await run(src, { ...base, brightness: 0.5 }, index)
       const at = plain.findIndex((v) => v > 40 && v < 150)
       const factor = (out[at] as number) / (plain[at] as number)
       for (let i = 0; i < out.length; i += 7)
         expect(out[i]).toBeCloseTo(Math.min(255, (plain[i] as number) * factor), 2)
       return factor
     })
+    const factors = await Promise.all(drawn)
     expect(Math.min(...factors)).toBeGreaterThanOrEqual(0.4999)
     expect(Math.min(...factors)).toBeLessThan(0.55)
     expect(Math.max(...factors)).toBeGreaterThan(1.45)
     expect(Math.max(...factors)).toBeLessThanOrEqual(1.5001)
   })
 
-  test('contrast pulls towards the mean luma, saturation towards each luma', () => {
+  test('contrast pulls towards the mean luma, saturation towards each luma', async () => {
     let mean = 0
     for (let i = 0; i < 400; i++) mean += luma(plain, i) / 400
     for (let index = 0; index < 50; index++) {
-      const contrast = run(src, { ...base, contrast: 0.3 }, index)
-      const saturation = run(src, { ...base, saturation: 0.3 }, index)
+      const contrast = await run(src, { ...base, contrast: 0.3 }, index)
+      const saturation = await run(src, { ...base, saturation: 0.3 }, index)
       const unclipped = (v: Float32Array, i: number) => (v[i] as number) > 0.5 && (v[i] as number) < 254.5
       const factors = (v: Float32Array, centre: (i: number) => number) =>
         [...v.keys()]
@@ -232,21 +233,22 @@ describe('colours', () => {
     }
   })
 
-  test('all stay in 0..255 and the order varies', () => {
+  test('all stay in 0..255 and the order varies', async () => {
     const policy = { ...base, brightness: 0.5, contrast: 0.5, saturation: 0.5 }
     for (let index = 0; index < 100; index++)
-      for (const v of run(src, policy, index)) if (!(v >= 0 && v <= 255)) throw new Error(`${v}`)
+      for (const v of await run(src, policy, index)) if (!(v >= 0 && v <= 255)) throw new Error(`${v}`)
   })
 
-  test('lighting adds one colour to all, along the eigenvectors, with the stated spread', () => {
-    const added = Array.from({ length: 2000 }, (_, index) => {
-      const out = run(src, { ...base, lighting: 0.1 }, index)
+  test('lighting adds one colour to all, along the eigenvectors, with the stated spread', async () => {
+    const drawn = Array.from({ length: 2000 }, async (_, index) => {
+      const out = await run(src, { ...base, lighting: 0.1 }, index)
       return [0, 1, 2].map((c) => {
         const d = (out[c * 400] as number) - (plain[c * 400] as number)
         expect((out[c * 400 + 399] as number) - (plain[c * 400 + 399] as number)).toBeCloseTo(d, 3)
         return d
       }) as [number, number, number]
     })
+    const added = await Promise.all(drawn)
     // B, G, R: sqrt(sum over eigenvectors of (vector * value)^2) * 255 * 0.1
     const spread = [0, 1, 2].map((c) => Math.sqrt(added.reduce((sum, d) => sum + (d[c] as number) ** 2, 0) / 2000))
     const expected = [
@@ -257,11 +259,11 @@ describe('colours', () => {
     for (const [c, value] of expected.entries()) expect((spread[c] as number) / value).toBeCloseTo(1, 1)
   })
 
-  test('switching one off leaves the others as they were', () => {
+  test('switching one off leaves the others as they were', async () => {
     const both = { ...base, brightness: 0.4, lighting: 0.1 }
     const grey = { width: 20, height: 20, data: new Uint8Array(1200).fill(100) }
-    const d = (run(grey, both, 3)[0] as number) - (run(grey, { ...both, lighting: 0 }, 3)[0] as number)
-    const light = (run(grey, { ...both, brightness: 0 }, 3)[0] as number) - 100
+    const d = ((await run(grey, both, 3))[0] as number) - ((await run(grey, { ...both, lighting: 0 }, 3))[0] as number)
+    const light = ((await run(grey, { ...both, brightness: 0 }, 3))[0] as number) - 100
     expect(d).toBeCloseTo(light, 3)
   })
 })

@@ -91,7 +91,7 @@ describe('batches', () => {
       for (const [i, index] of batch.indices.entries()) {
         const image = await native().decodeJpeg(await readFile(clean.samples[index]?.path ?? ''))
         const length = 3 * 96 * 96
-        const ours = native().augment(image, wide, 9, 0, index)
+        const ours = await native().augment(image, wide, 9, 0, index)
         expect(difference(batch.images.subarray(i * length, (i + 1) * length), ours)).toBe(0)
       }
   })

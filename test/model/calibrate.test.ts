@@ -107,7 +107,8 @@ describe('calibrate', () => {
       "images: expected an ImageFolder, a list or a batch, got 'a.jpg'",
     ],
     ['a missing file', ['no/such.jpg'], {}, 'FILE_NOT_FOUND', 'no/such.jpg'],
-    ['values that are not finite', images(1).fill(Infinity, 0, 1), {}, 'NOT_FINITE', 'conv1/7x7_s2'],
+    ['values that are not finite', images(1).fill(Infinity, 0, 1), {}, 'NOT_FINITE', 'images: expected finite values'],
+    ['images of NaN', images(1).fill(Number.NaN), {}, 'NOT_FINITE', 'images: expected finite values'],
   ])('refuses %s', async (_, bad, options, name, message) => {
     const before = model.calibration
     const error = await model.calibrate(bad as string[], options).catch((error: Error) => error)

@@ -180,6 +180,31 @@ describe('predict and features', () => {
     }
   })
 
+  it('takes a batch without its shape', async () => {
+    const images = batch(2).images as Float32Array
+    const expected = await model.features({ data: images, shape: [2, 3, SIZE, SIZE] }, 'prob')
+    expect(await model.features({ data: images }, 'prob')).toEqual(expected)
+    expect(await model.predict({ data: new Uint8Array(SIZE * SIZE * 3) })).toHaveLength(1)
+  })
+
+  it('refuses memory that others can change or shrink, and images too wide', async () => {
+    const resizable = Reflect.construct(ArrayBuffer, [SIZE * SIZE * 3, { maxByteLength: 1 << 20 }]) as ArrayBuffer
+    for (const data of [new Uint8Array(new SharedArrayBuffer(SIZE * SIZE * 3)), new Uint8Array(resizable)]) {
+      await expect(model.step({ images: data, labels: [0] })).rejects.toEqual(code('INVALID_ARGUMENT'))
+      await expect(model.predict({ data })).rejects.toEqual(code('INVALID_ARGUMENT'))
+      await expect(model.predict({ data, width: SIZE, height: SIZE })).rejects.toEqual(code('INVALID_ARGUMENT'))
+    }
+    const wide = { data: new Uint8Array(70_000 * 3), width: 70_000, height: 1 }
+    await expect(model.predict(wide)).rejects.toEqual(code('INVALID_SHAPE'))
+    await expect(model.predict(wide)).rejects.toThrow('sides of 1 to 65535 pixels, not 70000x1')
+  })
+
+  it('names what cannot be decoded', async () => {
+    await writeFile(join(folder.path, 'short.jpg'), Buffer.of(0xff, 0xd8))
+    await expect(model.predict(join(folder.path, 'short.jpg'))).rejects.toEqual(code('IMAGE_DECODE'))
+    await expect(model.predict(join(folder.path, 'short.jpg'))).rejects.toThrow('short.jpg: ')
+  })
+
   it('refuses an unknown blob with the nearest known one', async () => {
     await expect(model.features(picture, 'pool5/7x7')).rejects.toThrow("did you mean 'pool5/7x7_s1'?")
     await expect(model.features(picture, 'loss1/fc')).rejects.toEqual(code('INVALID_ARGUMENT'))
@@ -218,6 +243,18 @@ describe('save and load', () => {
     expect(after.get('loss3/classifier.weight')!.data.some((value) => value !== 0)).toBe(true)
   })
 
+  it('a .caffemodel gives back a model for another size, heads and all', async () => {
+    const path = join(folder.path, 'sized.caffemodel')
+    await model.save(path)
+    for (const options of [{}, { inputSize: SIZE }]) {
+      await using loaded = await GoogLeNet.load(path, { threads: 2, ...options })
+      expect(loaded.options).toMatchObject({ inputSize: SIZE, width: 0.125, classes: 3 })
+      const expected = await model.parameters('weights')
+      const actual = await loaded.parameters('weights')
+      for (const [name, { data }] of expected) expect(actual.get(name)!.data, name).toEqual(data)
+    }
+  })
+
   it('heads can be left out and added again', async () => {
     const path = join(folder.path, 'headless.safetensors')
     await using headless = await GoogLeNet.create({ ...SMALL, auxiliary: false })
@@ -244,6 +281,12 @@ describe('save and load', () => {
 })
 
 describe('abort and dispose', () => {
+  it('an aborted signal is refused before an image is looked for', async () => {
+    const aborted = { signal: AbortSignal.abort() }
+    await expect(model.predict('no/such.jpg', aborted)).rejects.toMatchObject({ code: 'ABORT_ERR' })
+    await expect(model.predict([], aborted)).rejects.toMatchObject({ code: 'ABORT_ERR' })
+  })
+
   it('an aborted signal is refused before any work', async () => {
     const signal = AbortSignal.abort('no')
     const aborted = expect.objectContaining({ name: 'AbortError', code: 'ABORT_ERR', cause: 'no' })

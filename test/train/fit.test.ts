@@ -1,5 +1,8 @@
 /** fit(): events, checkpoints, exact resume, stopping, freezing, determinism. */
-import { readFile, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type FitEvent, type FitOptions, GoogLeNet, ImageFolder, rmsprop, schedules, sgd } from '../../lib/index.js'
@@ -12,6 +15,13 @@ const OPTIONS = { batchSize: 8, augment: 'caffe', optimizer: sgd({ rate: 0.005 }
 
 const folder = await useData()
 const { data, validation } = folder
+
+const lines = async (out: string) =>
+  (await readFile(join(out, 'metrics.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
 
 async function weightsOf(model: GoogLeNet) {
   const weights = await model.parameters('weights')
@@ -38,11 +48,8 @@ describe('events', () => {
     expect(steps.every(({ loss, imagesPerSecond }) => Number.isFinite(loss) && imagesPerSecond > 0)).toBe(true)
     expect(events.some((event) => event.type === 'checkpoint' && event.kind === 'best')).toBe(true)
 
-    const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8'))
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-    expect(lines.filter(({ type }) => type === 'epoch').map(({ epoch }) => epoch)).toEqual([1, 2])
+    const epochLines = (await lines(out)).filter(({ type }) => type === 'epoch')
+    expect(epochLines.map(({ epoch }) => epoch)).toEqual([1, 2])
     expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))).toMatchObject({ epochs: 2, batchSize: 8 })
     await using best = await GoogLeNet.load(join(out, 'best', 'model.safetensors'))
     expect(best.options).toMatchObject({ classes: 3, inputSize: 48, width: 0.125 })
@@ -130,6 +137,86 @@ describe('exactness', () => {
     await using second = await GoogLeNet.load(join(out, 'last', 'checkpoint.safetensors'))
     await all(second.fit(data, { ...options, resume: out }))
     expect(await weightsOf(second)).toEqual(await weightsOf(straight))
+  })
+
+  it('stopped while it evaluates, a run evaluates when it goes on, and ends as one that was not stopped', async () => {
+    const run = async (out: string, stop: boolean) => {
+      const options = { ...OPTIONS, validation, epochs: 2, out: join(folder.path, out) }
+      const controller = new AbortController()
+      await using first = await GoogLeNet.create(SMALL)
+      if (stop) {
+        const evaluate = first.evaluate.bind(first)
+        first.evaluate = (...args) => {
+          controller.abort()
+          return evaluate(...args)
+        }
+        await expect(all(first.fit(data, { ...options, signal: controller.signal }))).rejects.toThrow('aborted')
+        expect((await lines(options.out)).filter(({ type }) => type === 'epoch')).toEqual([])
+        await using second = await GoogLeNet.create(SMALL)
+        await all(second.fit(data, { ...options, resume: options.out }))
+        return [options.out, await weightsOf(second)] as const
+      }
+      await all(first.fit(data, options))
+      return [options.out, await weightsOf(first)] as const
+    }
+    const [straight, weights] = await run('judged', false)
+    const [stopped, same] = await run('judged-later', true)
+    expect(same).toEqual(weights)
+    const judged = async (out: string) =>
+      (await lines(out)).map(({ type, epoch, loss, validation }) => [type, epoch, loss, validation?.top1])
+    expect(await judged(stopped)).toEqual(await judged(straight))
+    expect(existsSync(join(stopped, 'best', 'model.safetensors'))).toBe(true)
+  })
+
+  it('a run killed between two checkpoints writes what it logged meanwhile once', async () => {
+    const out = join(folder.path, 'killed')
+    await using model = await GoogLeNet.create(SMALL)
+    await all(model.fit(data, { ...OPTIONS, epochs: 1, out }))
+    const before = await lines(out)
+    const late = [
+      { type: 'step', epoch: 2, imagesSeen: 56 },
+      { type: 'epoch', epoch: 2, imagesSeen: 96 },
+    ]
+    await appendFile(join(out, 'metrics.jsonl'), late.map((line) => `${JSON.stringify(line)}\n`).join(''))
+    await using second = await GoogLeNet.create(SMALL)
+    await all(second.fit(data, { ...OPTIONS, epochs: 2, out, resume: out }))
+    const after = await lines(out)
+    expect(after.slice(0, before.length)).toEqual(before)
+    expect(after.filter(({ type }) => type === 'epoch').map(({ epoch }) => epoch)).toEqual([1, 2])
+    expect(after.at(-1)).toHaveProperty('loss')
+  })
+
+  it('in another folder the best model so far comes along', async () => {
+    const [from, out] = [join(folder.path, 'from'), join(folder.path, 'moved')]
+    await using model = await GoogLeNet.create(SMALL)
+    const still = { ...OPTIONS, validation, optimizer: sgd({ rate: 0 }) }
+    await all(model.fit(data, { ...still, epochs: 1, out: from }))
+    await using second = await GoogLeNet.create(SMALL)
+    await all(second.fit(data, { ...still, epochs: 2, out, resume: from }))
+    expect(await readFile(join(out, 'best', 'model.safetensors'))).toEqual(
+      await readFile(join(from, 'best', 'model.safetensors')),
+    )
+  })
+
+  it('a folder takes one run at a time, a model too; what a killed run left is no obstacle', async () => {
+    const out = join(folder.path, 'shared')
+    await using model = await GoogLeNet.create(SMALL)
+    await using other = await GoogLeNet.create(SMALL)
+    for await (const event of model.fit(data, { ...OPTIONS, epochs: 1, out })) {
+      if (event.type !== 'epoch') continue
+      await expect(all(other.fit(data, { ...OPTIONS, epochs: 1, out }))).rejects.toMatchObject({
+        code: 'GOOGLENET_ERR_INVALID_ARGUMENT',
+        message: expect.stringContaining(`${out} is in use`),
+      })
+      await expect(all(model.fit(data, { ...OPTIONS, epochs: 1 }))).rejects.toMatchObject({
+        code: 'GOOGLENET_ERR_INVALID_ARGUMENT',
+        message: expect.stringContaining('fit(): expected one run of a model at a time'),
+      })
+    }
+    const dead = spawnSync(process.execPath, ['-e', '']).pid
+    await writeFile(join(out, '.lock'), `${dead} ${hostname()}`)
+    await all(other.fit(data, { ...OPTIONS, epochs: 1, out }))
+    expect(existsSync(join(out, '.lock'))).toBe(false)
   })
 
   it('refuses to resume with other data', async () => {
