@@ -106,9 +106,8 @@ class DecodeWorker : public ImageWorker {
     image["width"] = Napi::Number::New(env, width_);
     image["height"] = Napi::Number::New(env, height_);
     // Not copied: of a large photo that would take JavaScript's thread for long.
-    const auto buffer = Napi::ArrayBuffer::New(env, pixels_.get(), size(), [](Napi::Env, void* pixels) {
-      delete[] static_cast<uint8_t*>(pixels);
-    });
+    const auto buffer = Napi::ArrayBuffer::New(env, pixels_.get(), size(),
+                                               [](Napi::Env, void* pixels) { delete[] static_cast<uint8_t*>(pixels); });
     pixels_.release();
     image["data"] = Napi::Uint8Array::New(env, size(), buffer, 0);
     return image;
@@ -141,9 +140,9 @@ class RenderWorker : public ImageWorker {
     if (width == 0 || height == 0 || width > 65535 || height > 65535)
       throw Failure(Code::INVALID_SHAPE, "an image has sides of 1 to 65535 pixels, not " + size);
     if (bytes.ElementLength() != width * height * 3)
-      throw Failure(Code::INVALID_SHAPE, "an image of " + size + " has width * height * 3 = " +
-                                             std::to_string(width * height * 3) + " bytes RGB, not " +
-                                             std::to_string(bytes.ElementLength()));
+      throw Failure(Code::INVALID_SHAPE, "an image of " + size +
+                                             " has width * height * 3 = " + std::to_string(width * height * 3) +
+                                             " bytes RGB, not " + std::to_string(bytes.ElementLength()));
     pixels_ = {bytes.Data(), Region{0, 0, int(width), int(height)}};
     policy_ = policy_from_js(info[1]);
     const SampleKey key{whole_from_js(info[2], "seed"), uint32_t(whole_from_js(info[3], "epoch")),
