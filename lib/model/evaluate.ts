@@ -41,6 +41,7 @@ export async function evaluate(
   const { crops = 1, onProgress, signal } = options
   if (![1, 10, 144].includes(crops)) throw invalid('crops', '1, 10 or 144', crops)
   throwIfAborted(signal)
+  if (!Array.isArray(models) || models.length === 0) throw invalid('models', 'a list of one model at least', models)
   const { classes, options: network } = models[0]!
   for (const model of models) {
     if (model.classes !== classes || model.options.inputSize !== network.inputSize) {
