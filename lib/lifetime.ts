@@ -5,12 +5,19 @@
 import { AbortError, fromNative, GoogLeNetError } from './errors.js'
 import type { NativeCancel } from './native.js'
 import { native } from './native.js'
+import { invalid } from './options.js'
 
 export function abortError(signal?: AbortSignal): AbortError {
   return new AbortError(signal?.reason)
 }
 
+/** @throws GOOGLENET_ERR_INVALID_ARGUMENT */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', signal)
+}
+
 export function throwIfAborted(signal?: AbortSignal): void {
+  checkSignal(signal)
   if (signal?.aborted) throw abortError(signal)
 }
 

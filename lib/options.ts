@@ -2,6 +2,7 @@
  * Words for checking what users pass: every message names the option, what was expected and what came. Unknown
  * names are refused with the nearest known one, so that a typing error never becomes a silent default.
  */
+import { inspect } from 'node:util'
 import { type ErrorCode, GoogLeNetError } from './errors.js'
 
 export function invalid(
@@ -36,18 +37,36 @@ export function checkInteger(name: string, value: unknown, { min = 0, max = 2 **
   throw invalid(name, max === 2 ** 31 - 1 ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`, value)
 }
 
-export function checkNumber(name: string, value: unknown, { min = 0, max = Number.MAX_VALUE }: Range = {}): number {
-  if (typeof value === 'number' && value >= min && value <= max) return value
-  throw invalid(
-    name,
-    max === Number.MAX_VALUE ? `a number of at least ${min}` : `a number from ${min} to ${max}`,
-    value,
-  )
+export interface NumberRange extends Range {
+  /** Exclusive, where `min` is not enough. */
+  above?: number
+}
+
+/** The engine computes in float32: there the number has to be finite, and above what it has to be above. */
+export function checkNumber(name: string, value: unknown, { min = 0, max, above }: NumberRange = {}): number {
+  const fits = (one: number) =>
+    one >= min && one <= (max ?? Number.POSITIVE_INFINITY) && (above === undefined || one > above)
+  const inRange = typeof value === 'number' && fits(value)
+  const single = inRange ? Math.fround(value) : Number.NaN
+  if (inRange && Number.isFinite(single) && (above === undefined || single > above)) return value
+  const low = above === undefined ? `of at least ${min}` : `above ${above}`
+  const range = max === undefined ? low : `from ${min} to ${max}`
+  throw invalid(name, `a number ${range}${inRange ? ", within float32's range" : ''}`, value)
 }
 
 export function checkBoolean(name: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value
   throw invalid(name, 'true or false', value)
+}
+
+export function checkStrings(name: string, value: unknown, expected = 'a list of strings'): readonly string[] {
+  if (Array.isArray(value) && Array.from(value).every((one) => typeof one === 'string')) return value
+  throw invalid(name, expected, value)
+}
+
+export function checkPath(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
+  throw invalid(name, 'a path, as a string', value)
 }
 
 export function checkOneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
@@ -75,9 +94,9 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!
 }
 
-function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`
+/** A value as messages show it, of any kind and size. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value.replaceAll('\0', '\\0')}'`
   if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Uint8Array).length})`
-  if (typeof value === 'object' && value !== null) return JSON.stringify(value)?.slice(0, 80) ?? 'an object'
-  return String(value)
+  return inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 20 }).slice(0, 80)
 }

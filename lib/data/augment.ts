@@ -4,6 +4,7 @@
  */
 import { GoogLeNetError } from '../errors.js'
 import type { AugmentPolicy } from '../native.js'
+import { checkBoolean, checkKnown, invalid, show } from '../options.js'
 
 export type { AugmentPolicy } from '../native.js'
 
@@ -50,12 +51,14 @@ const bounds: Record<Exclude<keyof AugmentPolicy, 'resize' | 'crop' | 'mean'>, r
 function refuse(field: string, expected: string, value: unknown): never {
   throw new GoogLeNetError(
     'GOOGLENET_ERR_INVALID_ARGUMENT',
-    `augmentation policy: ${field} must be ${expected}, not ${JSON.stringify(value) ?? String(value)}`,
+    `augmentation policy: ${field} must be ${expected}, not ${show(value)}`,
   )
 }
 
 /** Returns the policy, frozen. Throws INVALID_ARGUMENT or UNKNOWN_OPTION that names the field. */
 export function checkPolicy(policy: AugmentPolicy): AugmentPolicy {
+  if (typeof policy !== 'object' || policy === null)
+    throw invalid('augmentation policy', 'what one of policies returns', policy)
   for (const name of Object.keys(policy))
     if (!(name in still))
       throw new GoogLeNetError(
@@ -77,9 +80,13 @@ export function checkPolicy(policy: AugmentPolicy): AugmentPolicy {
   if (policy.crop !== 'area' && policy.resize !== 'none' && policy.resizeTo < policy.size)
     refuse('resizeTo', `at least size (${policy.size})`, policy.resizeTo)
   const mean: unknown = policy.mean
-  if (!Array.isArray(mean) || mean.length !== 3 || !mean.every((value) => Number.isFinite(value)))
+  if (!Array.isArray(mean) || mean.length !== 3 || ![...mean].every(isSingle))
     refuse('mean', 'three numbers: B, G, R', mean)
   return Object.freeze({ ...policy })
+}
+
+function isSingle(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(Math.fround(value))
 }
 
 /** 256 stays 8/7 of the crop at other sizes, as in BVLC's 256 and 224. */
@@ -97,24 +104,20 @@ interface Common {
 export const policies = {
   /** BVLC's training: warped to resize x resize (default 256, at other sizes 8/7 of `size`), a random crop of `size`,
    *  mirrored half of the time. */
-  caffe({
-    size = 224,
-    resize = resizeFor(size),
-    mirror = true,
-    mean = IMAGENET_MEAN,
-  }: Common & { resize?: number; mirror?: boolean } = {}): AugmentPolicy {
+  caffe(options: Common & { resize?: number; mirror?: boolean } = {}): AugmentPolicy {
+    checkKnown('policies.caffe', options, ['size', 'resize', 'mirror', 'mean'])
+    const { size = 224, resize = resizeFor(size), mirror = true, mean = IMAGENET_MEAN } = options
+    checkBoolean('mirror', mirror)
     return checkPolicy({ ...still, size, resizeTo: resize, crop: 'random', mirror: mirror ? 0.5 : 0, mean })
   },
 
   /** The paper's: a box of 8 to 100 % of the area with an aspect (log-uniform) of 3/4 to 4/3 becomes size x size; mirror;
    *  Howard's photometric distortions: factors 0.5 to 1.5, lighting 0.1. `colour: false` leaves those out. */
-  inception({
-    size = 224,
-    colour = true,
-    mirror = true,
-    areaMin = 0.08,
-    mean = IMAGENET_MEAN,
-  }: Common & { colour?: boolean; mirror?: boolean; areaMin?: number } = {}): AugmentPolicy {
+  inception(options: Common & { colour?: boolean; mirror?: boolean; areaMin?: number } = {}): AugmentPolicy {
+    checkKnown('policies.inception', options, ['size', 'colour', 'mirror', 'areaMin', 'mean'])
+    const { size = 224, colour = true, mirror = true, areaMin = 0.08, mean = IMAGENET_MEAN } = options
+    checkBoolean('colour', colour)
+    checkBoolean('mirror', mirror)
     const factor = colour ? 0.5 : 0
     return checkPolicy({
       ...still,
@@ -132,17 +135,16 @@ export const policies = {
   },
 
   /** No chance: resized (default: warped to 256 x 256), the centre crop. */
-  evaluate({
-    size = 224,
-    resize = resizeFor(size),
-    mode = 'warp',
-    mean = IMAGENET_MEAN,
-  }: Common & { resize?: number; mode?: AugmentPolicy['resize'] } = {}): AugmentPolicy {
+  evaluate(options: Common & { resize?: number; mode?: AugmentPolicy['resize'] } = {}): AugmentPolicy {
+    checkKnown('policies.evaluate', options, ['size', 'resize', 'mode', 'mean'])
+    const { size = 224, resize = resizeFor(size), mode = 'warp', mean = IMAGENET_MEAN } = options
     return checkPolicy({ ...still, size, resize: mode, resizeTo: resize, mean })
   },
 
   /** Training without augmentation: the whole image warped to size x size. */
-  none({ size = 224, mean = IMAGENET_MEAN }: Common = {}): AugmentPolicy {
+  none(options: Common = {}): AugmentPolicy {
+    checkKnown('policies.none', options, ['size', 'mean'])
+    const { size = 224, mean = IMAGENET_MEAN } = options
     return checkPolicy({ ...still, size, resizeTo: size, mean })
   },
 }

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
+import { checkBoolean, checkKnown, checkPath, checkStrings, invalid } from '../options.js'
 import { IMAGE_EXTENSIONS, list, walk } from './files.js'
 import { permutation } from './order.js'
 import { readSynsets, type Synset } from './synsets.js'
@@ -43,6 +44,11 @@ async function someImages(dir: string, signal?: AbortSignal): Promise<string[]> 
   )
 }
 
+function areSynsets(value: unknown): boolean {
+  const isSynset = (one?: Partial<Synset>) => typeof one?.wnid === 'string' && typeof one.label === 'string'
+  return Array.isArray(value) && [...value].every(isSynset)
+}
+
 export class ImageFolder {
   /** Hash over class names, relative paths and labels, as sha256 in hex: tells a resumed run that the data changed.
    *  The folder's own place and the files' contents are no part of it. */
@@ -68,7 +74,11 @@ export class ImageFolder {
    * among `classes`), FILE_READ, AbortError.
    */
   static async open(dir: string, options: OpenOptions = {}): Promise<ImageFolder> {
+    checkPath('dir', dir)
+    checkKnown('ImageFolder.open', options, ['classes', 'allowOneClass', 'signal'])
     const { signal, allowOneClass = false } = options
+    checkBoolean('allowOneClass', allowOneClass)
+    if (options.classes !== undefined) checkStrings('classes', options.classes)
     throwIfAborted(signal)
     const top = await list(dir)
     const found = new Map<string, string[]>()
@@ -126,7 +136,11 @@ export class ImageFolder {
     synsets: string | readonly Synset[],
     options: { signal?: AbortSignal } = {},
   ): Promise<ImageFolder> {
+    checkPath('dir', dir)
+    checkKnown('ImageFolder.labelled', options, ['signal'])
     throwIfAborted(options.signal)
+    if (typeof synsets === 'string' ? synsets === '' : !areSynsets(synsets))
+      throw invalid('synsets', 'the path of a synset file, or a list of { wnid, label }', synsets)
     const classes = typeof synsets === 'string' ? await readSynsets(synsets) : synsets
     const labels = new Map(classes.map(({ wnid }, label) => [wnid, label]))
     const images = await someImages(dir, options.signal)
@@ -159,6 +173,8 @@ export class ImageFolder {
    * Throws FILE_NOT_FOUND, DATASET_EMPTY, AbortError.
    */
   static async unlabelled(dir: string, options: { signal?: AbortSignal } = {}): Promise<ImageFolder> {
+    checkPath('dir', dir)
+    checkKnown('ImageFolder.unlabelled', options, ['signal'])
     throwIfAborted(options.signal)
     const images = await someImages(dir, options.signal)
     return new ImageFolder(

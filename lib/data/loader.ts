@@ -4,9 +4,9 @@
  * pure function of dataset, policy, seed, epoch and position; threads, prefetch and timing have no part in it.
  */
 import { fromNative, GoogLeNetError } from '../errors.js'
-import { abortError, throwIfAborted } from '../lifetime.js'
+import { abortError, checkSignal, throwIfAborted } from '../lifetime.js'
 import { type AugmentPolicy, type ImageSample, type NativePipeline, native } from '../native.js'
-import { checkOneOf } from '../options.js'
+import { checkBoolean, checkKnown, checkOneOf, invalid } from '../options.js'
 import { checkPolicy } from './augment.js'
 import { type Chunk, decodeChunk, type SkippedImage } from './chunk.js'
 import type { LabelledImage } from './dataset.js'
@@ -62,11 +62,17 @@ export interface LoadedBatch<R extends Rendering = 'host'> {
 
 function whole(name: string, value: number, low: number, high = Number.MAX_SAFE_INTEGER): number {
   if (Number.isSafeInteger(value) && value >= low && value <= high) return value
-  throw new GoogLeNetError(
-    'GOOGLENET_ERR_INVALID_ARGUMENT',
-    `${name} must be a whole number of at least ${low}, not ${String(value)}`,
+  throw invalid(
+    name,
+    `a whole number ${high < Number.MAX_SAFE_INTEGER ? `from ${low} to ${high}` : `of at least ${low}`}`,
+    value,
   )
 }
+
+const OPTIONS = [
+  ...['batchSize', 'policy', 'render', 'seed', 'threads', 'prefetch'],
+  ...['shuffle', 'dropLast', 'strict', 'signal'],
+]
 
 /** An epoch under way. */
 interface Run {
@@ -96,6 +102,10 @@ export class Loader<R extends Rendering = 'host'> implements AsyncIterable<Loade
 
   /** Throws INVALID_ARGUMENT or UNKNOWN_OPTION. */
   constructor(source: LoaderSource, options: LoaderOptions<R>) {
+    checkKnown('Loader', options, OPTIONS)
+    if (!Array.isArray(source?.samples) || typeof source.order !== 'function')
+      throw invalid('source', 'an ImageFolder, or { samples, order }', source)
+    checkSignal(options.signal)
     this.#source = source
     this.#options = {
       batchSize: whole('batchSize', options.batchSize, 1),
@@ -104,9 +114,9 @@ export class Loader<R extends Rendering = 'host'> implements AsyncIterable<Loade
       seed: whole('seed', options.seed ?? 0, 0),
       threads: whole('threads', options.threads ?? 0, 0, 1024),
       prefetch: whole('prefetch', options.prefetch ?? 3, 1),
-      shuffle: options.shuffle ?? true,
-      dropLast: options.dropLast ?? false,
-      strict: options.strict ?? false,
+      shuffle: checkBoolean('shuffle', options.shuffle ?? true),
+      dropLast: checkBoolean('dropLast', options.dropLast ?? false),
+      strict: checkBoolean('strict', options.strict ?? false),
       signal: options.signal,
     }
     const { render, policy, seed } = this.#options
@@ -134,8 +144,10 @@ export class Loader<R extends Rendering = 'host'> implements AsyncIterable<Loade
    */
   async *epoch(
     epoch: number,
-    { position = 0, signal = this.#options.signal }: { position?: number; signal?: AbortSignal | undefined } = {},
+    options: { position?: number; signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<LoadedBatch<R>, void, undefined> {
+    checkKnown('epoch', options, ['position', 'signal'])
+    const { position = 0, signal = this.#options.signal } = options
     whole('epoch', epoch, 0, 0xffffffff)
     whole('position', position, 0)
     throwIfAborted(signal)

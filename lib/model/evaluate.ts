@@ -43,6 +43,7 @@ export async function evaluate(
   if (crops !== 1 && options.resize !== undefined)
     throw invalid('resize', `nothing with ${crops} crops, which have a way of their own`, options.resize)
   throwIfAborted(signal)
+  if (!Array.isArray(models) || models.length === 0) throw invalid('models', 'a list of one model at least', models)
   const { classes, options: network } = models[0]!
   for (const model of models) {
     if (model.classes !== classes || model.options.inputSize !== network.inputSize) {

@@ -24,7 +24,7 @@ export async function featuresOf(
 ): Promise<Features> {
   const size = model.options.inputSize
   const tensor = isTensor(images) ? toInput(images, size) : undefined
-  const list = isTensor(images) ? [] : Array.isArray(images) ? images : [images]
+  const list = isTensor(images) ? [] : Array.isArray(images) ? [...images] : [images]
   const total = tensor?.shape[0] ?? list.length
   const values = new Float32Array(total * c * h * w)
   const rest = pieces(total, model) // all loops take from it, and it ends for all of them when one throws

@@ -35,14 +35,21 @@ export interface Batch {
   labels: ArrayLike<number>
 }
 
-/** @throws GOOGLENET_ERR_INVALID_SHAPE */
+/** Its parts are for toInput and toLabels to check. @throws GOOGLENET_ERR_INVALID_ARGUMENT */
+export function checkBatch(name: string, batch: Batch): Batch {
+  if (typeof batch === 'object' && batch !== null) return batch
+  throw invalid(name, '{ images, labels }', batch)
+}
+
+/** @throws GOOGLENET_ERR_INVALID_SHAPE, GOOGLENET_ERR_INVALID_ARGUMENT */
 export function toInput(images: BatchImages, size: number): NativeInput {
   if (images instanceof Photos) {
     if (images.size === size) return images.toInput()
     const message = `images: expected photos for images of ${size} pixels, got them for ${images.size}`
     throw new GoogLeNetError('GOOGLENET_ERR_INVALID_SHAPE', message)
   }
-  const { data, shape: given } = ArrayBuffer.isView(images) ? { data: images, shape: undefined } : images
+  const bare = ArrayBuffer.isView(images) || Object(images) !== images
+  const { data, shape: given } = bare ? { data: images, shape: undefined } : images
   const bytes = data instanceof Uint8Array
   if (!bytes && !(data instanceof Float32Array)) throw invalid('images', 'a Uint8Array or a Float32Array', data)
   checkMemory('images', data)
@@ -50,6 +57,9 @@ export function toInput(images: BatchImages, size: number): NativeInput {
   const one = bytes ? [size, size, 3] : [3, size, size]
   const count = given?.[0] ?? data.length / (3 * size * size)
   const shape = [count, ...one]
+  if (given && !Array.isArray(given) && !ArrayBuffer.isView(given)) {
+    throw invalid('images.shape', 'a list of numbers', given)
+  }
   const fits = Number.isInteger(count) && count > 0 && data.length === count * 3 * size * size
   if (!fits || (given && String(given) !== String(shape))) {
     const got = given ? `shape (${given.join(', ')}) with ${data.length} values` : `${data.length} values`

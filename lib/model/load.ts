@@ -3,6 +3,7 @@
  * the shapes of its tensors; options the caller gives win. Tensors that cannot be kept then start afresh: the
  * classifiers for another number of classes, the heads' first layer for another input size, absent heads.
  */
+import { checkPath } from '../options.js'
 import type { Calibration } from '../weights/calibration.js'
 import { loadModelFile } from '../weights/checkpoint.js'
 import { type ExpectedTensor, matchTensors } from '../weights/match.js'
@@ -30,6 +31,7 @@ export async function openNetwork(
   given: NetworkOptions & { seed?: number },
   signal?: AbortSignal,
 ): Promise<LoadedNetwork> {
+  checkPath('path', path)
   const file = await loadModelFile(path, { signal })
   const { inputSize } = file
   const known = { ...guessOptions(file.weights), inputSize, ...(file.model as NetworkOptions & { seed?: number }) }

@@ -3,7 +3,7 @@
  */
 import type { Device } from '../device.js'
 import type { Precision } from '../native.js'
-import { checkBoolean, checkInteger, checkKnown, checkNumber, checkOneOf } from '../options.js'
+import { checkBoolean, checkInteger, checkKnown, checkNumber, checkOneOf, checkStrings, invalid } from '../options.js'
 import type { Optimizer } from '../train/optimizer.js'
 import type { NetworkOptions } from './googlenet.js'
 import type { Batch } from './images.js'
@@ -140,4 +140,12 @@ export function resolveOptions(given: CreateOptions): ModelOptions {
     filler: checkOneOf('filler', given.filler ?? 'xavier', ['xavier', 'msra']),
     seed: checkInteger('seed', given.seed ?? 1, { max: 2 ** 32 - 1 }),
   }
+}
+
+/** None, or one for each class. */
+export function checkLabels(labels: readonly string[], classes: number): readonly string[] {
+  const expected = `${classes} names, one per class`
+  checkStrings('labels', labels, expected)
+  if (labels.length > 0 && labels.length !== classes) throw invalid('labels', expected, labels)
+  return [...labels]
 }

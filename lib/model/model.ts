@@ -21,12 +21,12 @@ import {
   type ParameterSet,
   type Precision,
 } from '../native.js'
-import { checkBoolean, checkInteger, checkKnown, checkNumber, invalid } from '../options.js'
+import { checkBoolean, checkInteger, checkKnown, checkNumber, checkStrings } from '../options.js'
 import { choosePrecision, refuseInt8, requireCalibration } from '../precision.js'
 import type { FitEvent } from '../train/events.js'
 import type { Evaluation } from '../train/metrics.js'
 import { topClasses } from '../train/metrics.js'
-import { sgd } from '../train/optimizer.js'
+import { checkOptimizer, sgd } from '../train/optimizer.js'
 import { type FitOptions, train } from '../train/trainer.js'
 import { ReplicaWorker, type Worker } from '../train/worker.js'
 import type { Calibration } from '../weights/calibration.js'
@@ -35,13 +35,14 @@ import { type CalibrateOptions, type CalibrationImages, Calibrator, checkCalibra
 import { type EvaluateOptions, evaluate } from './evaluate.js'
 import { featuresOf } from './features.js'
 import { googlenet, MAIN_LOSS, PROBABILITIES } from './googlenet.js'
-import { type Batch, type ImageInput, type ImageTensor, isTensor, toInput, toLabels } from './images.js'
+import { type Batch, checkBatch, type ImageInput, type ImageTensor, isTensor, toInput, toLabels } from './images.js'
 import { labelOf } from './labels.js'
 import { openNetwork } from './load.js'
 import {
   type Abortable,
   CREATE_KEYS,
   type CreateOptions,
+  checkLabels,
   type FeatureOptions,
   type Features,
   type Guess,
@@ -76,7 +77,6 @@ export class GoogLeNet {
   readonly #calibrator: Calibrator
 
   private constructor(given: CreateOptions, calibration?: Calibration) {
-    checkKnown('GoogLeNet', given, CREATE_KEYS)
     const { device, deviceReason } = chooseDevice(given.device)
     const threads = given.threads === undefined ? 0 : checkInteger('threads', given.threads, { min: 1, max: 1024 })
     const { exact = false, capture = true, tune = false } = given
@@ -84,11 +84,7 @@ export class GoogLeNet {
     const streams = checkInteger('streams', given.streams ?? 1, { min: 1, max: device === 'cpu' ? 64 : 8 })
     const { precision, precisionReason } = choosePrecision(given.precision, device, exact)
     this.options = resolveOptions(given)
-    const { classes } = this.options
-    this.labels = [...(given.labels ?? [])]
-    if (this.labels.length > 0 && this.labels.length !== classes) {
-      throw invalid('labels', `${classes} names, one per class`, this.labels)
-    }
+    this.labels = checkLabels(given.labels ?? [], this.options.classes)
     const layers = googlenet(this.options)
     try {
       const { seed } = this.options
@@ -122,6 +118,7 @@ export class GoogLeNet {
    * GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_OUT_OF_MEMORY, GOOGLENET_ERR_NATIVE_NOT_FOUND
    */
   static async create(options: CreateOptions = {}): Promise<GoogLeNet> {
+    checkKnown('GoogLeNet.create', options, CREATE_KEYS)
     if (options.precision === 'int8') requireCalibration(undefined, 'fresh weights have none')
     const model = new GoogLeNet(options)
     await model.#call(() => model.#session.initialize(model.options.seed))
@@ -136,8 +133,8 @@ export class GoogLeNet {
    * @throws GOOGLENET_ERR_FILE_NOT_FOUND, GOOGLENET_ERR_INVALID_FILE, GOOGLENET_ERR_WEIGHTS_MISMATCH and as create()
    */
   static async load(path: string, options: CreateOptions & Abortable = {}): Promise<GoogLeNet> {
+    checkKnown('GoogLeNet.load', options, [...CREATE_KEYS, 'signal'])
     const { signal, ...given } = options
-    checkKnown('GoogLeNet.load', given, CREATE_KEYS)
     chooseDevice(given.device)
     const file = await openNetwork(path, given, signal)
     if (given.precision === 'int8') requireCalibration(file.calibration, file.uncalibrated)
@@ -178,11 +175,14 @@ export class GoogLeNet {
   async step(batch: Batch, options: StepOptions = {}): Promise<StepOutcome> {
     refuseInt8(this.precision, 'step()')
     checkKnown('step', options, ['optimizer', 'rate', 'frozen', 'next', 'signal'])
+    checkBatch('batch', batch)
     const { optimizer = sgd(), frozen = [], next, signal } = options
+    checkOptimizer(optimizer)
+    checkStrings('frozen', frozen)
     const rate = checkNumber('rate', options.rate ?? optimizer.rate)
     const input = toInput(batch.images, this.options.inputSize)
     const labels = toLabels(batch.labels, input.shape[0]!, this.classes)
-    const following = next && toInput(next.images, this.options.inputSize)
+    const following = next && toInput(checkBatch('next', next).images, this.options.inputSize)
     const announced = input.data === this.#announced
     this.#announced = following?.data
     const update = { ...optimizer, rate, step: this.#steps + this.#waiting++, frozen, next: following, announced }
@@ -271,10 +271,11 @@ export class GoogLeNet {
    *
    * @throws GOOGLENET_ERR_FILE_WRITE, GOOGLENET_ERR_UNSUPPORTED for another ending, GOOGLENET_ERR_DISPOSED; AbortError
    */
-  async save(path: string, { signal }: Abortable = {}): Promise<void> {
+  async save(path: string, options: Abortable = {}): Promise<void> {
+    checkKnown('save', options, ['signal'])
     const { calibration } = this
     const weights = await this.parameters('weights')
-    await saveFile(path, { weights, ...this.description(), calibration }, signal)
+    await saveFile(path, { weights, ...this.description(), calibration }, options.signal)
   }
 
   /** What is saved beside the weights. */
@@ -308,9 +309,11 @@ export class GoogLeNet {
    *
    * @throws GOOGLENET_ERR_INVALID_ARGUMENT, GOOGLENET_ERR_DEVICE_UNAVAILABLE, GOOGLENET_ERR_DISPOSED
    */
-  worker({ threads = 1, device = this.device }: { threads?: number; device?: ComputeDevice } = {}): Worker {
+  worker(options: { threads?: number; device?: ComputeDevice } = {}): Worker {
     this.#guard.check()
     refuseInt8(this.precision, 'worker()')
+    checkKnown('worker', options, ['threads', 'device'])
+    const { threads = 1, device = this.device } = options
     checkInteger('threads', threads, { min: 1, max: 1024 })
     checkWorkerDevice('device', device, this.device)
     const replica = new (native().Replica)(this.#session, { threads, device })
@@ -360,8 +363,10 @@ export class GoogLeNet {
   }
 
   /** The kernels of the plan for a batch size, each with the time it took in one run over random data. */
-  profile(batch: number, { training = false }: { training?: boolean } = {}): Promise<KernelInfo[]> {
+  profile(batch: number, options: { training?: boolean } = {}): Promise<KernelInfo[]> {
     checkInteger('batch', batch, { min: 1, max: 65536 })
+    checkKnown('profile', options, ['training'])
+    const training = checkBoolean('training', options.training ?? false)
     return this.#call(() => this.#session.profile(batch, training))
   }
 

@@ -6,6 +6,7 @@
 import { extname } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
+import { checkPath } from '../options.js'
 import { type CaffeLayer, writeCaffemodel } from '../weights/caffemodel.js'
 import { type LoadedModel, saveModel } from '../weights/checkpoint.js'
 import { type TensorMap, writeSafetensors } from '../weights/safetensors.js'
@@ -17,6 +18,7 @@ export const WRITABLE = ['.safetensors', '.caffemodel']
 
 /** @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_WEIGHTS_MISMATCH, GOOGLENET_ERR_FILE_WRITE; AbortError */
 export async function saveFile(path: string, file: LoadedModel, signal?: AbortSignal): Promise<void> {
+  checkPath('path', path)
   throwIfAborted(signal)
   const { weights, model, inputSize, labels = [], preprocessing, calibration } = file
   const extension = extname(path).toLowerCase()

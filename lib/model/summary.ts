@@ -29,6 +29,7 @@ function atInference(layers: LayerInfo[]): LayerInfo[] {
 
 /** (C, H, W) of a blob. @throws GOOGLENET_ERR_INVALID_ARGUMENT with the nearest name for one that is not computed */
 export function shapeAtInference(layers: LayerInfo[], blob: string): LayerInfo['shape'] {
+  if (typeof blob !== 'string') throw invalid('blob', 'the name of a blob computed at inference', blob)
   const computed = atInference(layers)
   const found = computed.find(({ name }) => name === blob)
   if (found) return found.shape

@@ -3,7 +3,7 @@
  * validated, chosen and saved for inference (paper, section 6: Polyak averaging). Plain data; the arithmetic is native
  * (optim/average.h).
  */
-import { checkInteger, checkKnown, checkNumber } from '../options.js'
+import { checkInteger, checkKnown, checkNumber, invalid } from '../options.js'
 
 export type Average =
   | { readonly kind: 'polyak'; readonly from: number | undefined }
@@ -33,4 +33,11 @@ export const average = {
     const { decay = 0.999, from = 0 } = options
     return { kind: 'ema', decay: checkNumber('decay', decay, { max: 1 }), from: checkInteger('from', from) }
   },
+}
+
+/** Plain data that anyone may have changed: checked again where it is used. @throws as average.polyak and average.ema */
+export function checkAverage(given: Average): Average {
+  if (!Object.hasOwn(average, given.kind)) throw invalid('average', 'what average.polyak() or ema() returns', given)
+  const { kind, ...options } = given
+  return average[kind](options)
 }

@@ -1,14 +1,15 @@
 /**
  * What fit() takes, checked and with its defaults filled in before anything is read or computed.
  */
-import { type AugmentPolicy, policies } from '../data/augment.js'
+import { type AugmentPolicy, checkPolicy, policies } from '../data/augment.js'
 import type { ImageFolder } from '../data/dataset.js'
+import { checkSignal } from '../lifetime.js'
 import type { GoogLeNet } from '../model/model.js'
 import type { AverageOptions } from '../native.js'
-import { checkInteger, checkKnown, checkOneOf, invalid } from '../options.js'
-import type { Average } from './average.js'
+import { checkBoolean, checkInteger, checkKnown, checkOneOf, checkPath, checkStrings, invalid } from '../options.js'
+import { type Average, checkAverage } from './average.js'
 import { frozenParameters } from './freeze.js'
-import { type Optimizer, optimizerState, sgd } from './optimizer.js'
+import { checkOptimizer, type Optimizer, sgd } from './optimizer.js'
 import { type Schedule, schedules } from './schedule.js'
 import {
   batchesPerUpdate,
@@ -85,6 +86,13 @@ const KEYS = [
 export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOptions): Settings {
   checkKnown('fit', options, KEYS)
   const { validation, signal, resume, strict = false, freeze = [], augment = 'inception' } = options
+  checkFolder('data', data)
+  if (validation !== undefined) checkFolder('validation', validation)
+  checkSignal(signal)
+  checkBoolean('strict', strict)
+  for (const key of ['out', 'resume', 'record', 'replay'] as const) {
+    if (options[key] !== undefined) checkPath(key, options[key])
+  }
   if (data.classes.length !== model.classes) {
     throw invalid('data', `${model.classes} classes, as the model has`, `${data.classes.length} in ${data.dir}`)
   }
@@ -92,20 +100,18 @@ export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOpti
     throw invalid('validation', `the classes of the training data (${data.classes.join(', ')})`, validation.classes)
   }
   const workers = resolveWorkers(options, model.device)
-  const given = options.optimizer ?? sgd()
-  if (!(given?.kind in optimizerState)) {
-    throw invalid('optimizer', 'what sgd(), nesterov(), adagrad() or rmsprop() returns', given)
-  }
+  const given = checkOptimizer(options.optimizer ?? sgd())
   const optimizer = workers && options.momentumCorrection ? correctedMomentum(given, workers.workers) : given
+  const average = options.average && checkAverage(options.average)
   const schedule = options.schedule ?? schedules.constant({ base: optimizer.rate })
   if (typeof schedule.rate !== 'function') throw invalid('schedule', 'one of schedules', schedule)
   const size = model.options.inputSize
   const policy =
     typeof augment === 'object'
-      ? augment
+      ? checkPolicy(augment)
       : policies[checkOneOf('augment', augment, ['inception', 'caffe', 'none'])]({ size })
   if (policy.size !== size) throw invalid('augment', `a policy of size ${size}, the model's input`, policy.size)
-  const patterns = typeof freeze === 'string' ? [freeze] : freeze
+  const patterns = typeof freeze === 'string' ? [freeze] : checkStrings('freeze', freeze, 'a pattern or a list of them')
   const epochs = checkInteger('epochs', options.epochs ?? 10, { min: 1 })
   const batchSize = Math.min(checkInteger('batchSize', options.batchSize ?? 32, { min: 1 }), data.length)
   const updates = (epochs * Math.floor(data.length / batchSize)) / batchesPerUpdate(workers)
@@ -114,7 +120,7 @@ export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOpti
     batchSize,
     optimizer,
     workers,
-    average: options.average && { ...options.average, from: options.average.from ?? Math.floor(updates / 2) },
+    average: average && { ...average, from: average.from ?? Math.floor(updates / 2) },
     schedule,
     validation,
     policy,
@@ -128,8 +134,12 @@ export function resolveFit(model: GoogLeNet, data: ImageFolder, options: FitOpti
     config: options.config ?? {
       ...{ data: data.dir, validation: validation?.dir, model: model.options, epochs, batchSize, optimizer },
       ...{ schedule: { name: schedule.name, ...schedule.options }, augment: policy, freeze: patterns },
-      ...{ workers, average: options.average },
+      ...{ workers, average },
     },
     signal,
   }
+}
+
+function checkFolder(name: string, data: ImageFolder): void {
+  if (!Array.isArray(data?.classes) || !Array.isArray(data.samples)) throw invalid(name, 'an ImageFolder', data)
 }

@@ -3,7 +3,7 @@
  * g + weightDecay f' w and use the rate times f, with Caffe's factors per blob: f = 1, f' = 1 for weights, f = 2,
  * f' = 0 for biases (lr_mult, decay_mult).
  */
-import { checkKnown, checkNumber, invalid } from '../options.js'
+import { checkKnown, checkNumber, invalid, type NumberRange } from '../options.js'
 
 interface Common {
   /** Used where no schedule gives one. Default 0.01 (BVLC solver.prototxt: base_lr). */
@@ -48,16 +48,37 @@ export const optimizerState = {
 } as const satisfies Record<Optimizer['kind'], readonly ('momentum' | 'squares')[]>
 
 const COMMON = { rate: 0.01, weightDecay: 2e-4, clip: 0 }
-const LIMITS: Record<string, { min?: number; max?: number }> = { momentum: { max: 1 }, decay: { max: 1 } }
+const DEFAULTS = {
+  sgd: { ...COMMON, momentum: 0.9 },
+  nesterov: { ...COMMON, momentum: 0.9 },
+  adagrad: { ...COMMON, epsilon: 1e-8, initial: 0 },
+  rmsprop: { ...COMMON, momentum: 0.9, decay: 0.9, epsilon: 1, initial: 1 },
+} satisfies { [K in Optimizer['kind']]: Omit<Extract<Optimizer, { kind: K }>, 'kind'> }
+const LIMITS: Record<string, NumberRange> = { momentum: { max: 1 }, decay: { max: 1 }, epsilon: { above: 0 } }
 
-function make<O extends object>(kind: string, defaults: Required<O>, given: O) {
-  checkKnown(kind, given, Object.keys(defaults))
-  const options = { ...defaults }
+function make<K extends Optimizer['kind']>(kind: K, given: object): { kind: K } & (typeof DEFAULTS)[K] {
+  checkKnown(kind, given, Object.keys(DEFAULTS[kind]))
+  const options: Record<string, number> = { ...DEFAULTS[kind] }
   for (const [key, value] of Object.entries(given)) {
-    if (value !== undefined) options[key as keyof O] = checkNumber(key, value, LIMITS[key]) as never
+    if (value !== undefined) options[key] = checkNumber(key, value, LIMITS[key])
   }
-  if ('epsilon' in options && options.epsilon === 0) throw invalid('epsilon', 'a number above 0', 0)
-  return options
+  return { kind, ...(options as (typeof DEFAULTS)[K]) }
+}
+
+/**
+ * An optimiser is plain data that anyone may have changed: whoever hands one to the engine checks it again.
+ *
+ * @throws GOOGLENET_ERR_UNKNOWN_OPTION, GOOGLENET_ERR_INVALID_ARGUMENT
+ */
+export function checkOptimizer(given: Optimizer): Optimizer {
+  if (!given || !Object.hasOwn(DEFAULTS, given.kind)) {
+    throw invalid('optimizer', 'what sgd(), nesterov(), adagrad() or rmsprop() returns', given)
+  }
+  const { kind, ...fields } = given
+  const known = Object.keys(DEFAULTS[kind])
+  checkKnown(`optimizer ${kind}`, fields, known)
+  for (const key of known) checkNumber(`optimizer.${key}`, fields[key as keyof typeof fields], LIMITS[key])
+  return given
 }
 
 /**
@@ -66,17 +87,17 @@ function make<O extends object>(kind: string, defaults: Required<O>, given: O) {
  * @throws GOOGLENET_ERR_UNKNOWN_OPTION, GOOGLENET_ERR_INVALID_ARGUMENT; so do the others
  */
 export function sgd(options: SgdOptions = {}): Optimizer {
-  return { kind: 'sgd', ...make<SgdOptions>('sgd', { ...COMMON, momentum: 0.9 }, options) }
+  return make('sgd', options)
 }
 
 /** Nesterov's momentum as in Caffe: v' = momentum v + rate g; w -= (1 + momentum) v' - momentum v. */
 export function nesterov(options: SgdOptions = {}): Optimizer {
-  return { kind: 'nesterov', ...make<SgdOptions>('nesterov', { ...COMMON, momentum: 0.9 }, options) }
+  return make('nesterov', options)
 }
 
 /** Adagrad (Duchi et al. 2011), on the parameter server as in Downpour SGD: s += g²; w -= rate g / (√s + epsilon). */
 export function adagrad(options: AdagradOptions = {}): Optimizer {
-  return { kind: 'adagrad', ...make<AdagradOptions>('adagrad', { ...COMMON, epsilon: 1e-8, initial: 0 }, options) }
+  return make('adagrad', options)
 }
 
 /**
@@ -84,6 +105,5 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
  * v = momentum v + rate g / √(s + epsilon); w -= v.
  */
 export function rmsprop(options: RmspropOptions = {}): Optimizer {
-  const defaults = { ...COMMON, momentum: 0.9, decay: 0.9, epsilon: 1, initial: 1 }
-  return { kind: 'rmsprop', ...make<RmspropOptions>('rmsprop', defaults, options) }
+  return make('rmsprop', options)
 }

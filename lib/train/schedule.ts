@@ -2,7 +2,7 @@
  * Learning rates as pure functions of the images seen, so that they depend neither on the batch size nor on where
  * a run was resumed. Figures: paper, section 6; BVLC solver.prototxt and quick_solver.prototxt.
  */
-import { checkKnown, checkNumber, invalid } from '../options.js'
+import { checkKnown, checkNumber, invalid, type NumberRange } from '../options.js'
 
 /** What a schedule may relate its position to. */
 export interface Run {
@@ -23,6 +23,8 @@ interface Base {
 }
 type Numbers<T> = { [K in keyof T]-?: number }
 
+const LIMITS: Record<string, NumberRange> = { every: { min: 1 } }
+
 function schedule<T extends object>(
   name: string,
   defaults: Numbers<T>,
@@ -32,7 +34,7 @@ function schedule<T extends object>(
   checkKnown(`schedules.${name}`, given, Object.keys(defaults))
   const options = { ...defaults }
   for (const [key, value] of Object.entries(given)) {
-    if (value !== undefined) options[key as keyof T] = checkNumber(`schedules.${name} ${key}`, value)
+    if (value !== undefined) options[key as keyof T] = checkNumber(`schedules.${name} ${key}`, value, LIMITS[key])
   }
   return { name, options: { ...options } as Record<string, number>, rate: (seen, run) => rate(options, seen, run) }
 }
@@ -83,6 +85,7 @@ export const schedules = {
     const rise = schedule<Warmup>('warmup', { images: 0, from: 0 }, options, ({ images, from }, seen) => {
       return seen < images ? from + ((1 - from) * seen) / images : 1
     })
+    checkNumber('schedules.warmup images', options.images)
     return {
       name: `warmup+${inner.name}`,
       options: { ...inner.options, warmupImages: options.images, warmupFrom: options.from ?? 0 },

@@ -6,9 +6,10 @@
 import { fromNative } from '../errors.js'
 import { cancellable } from '../lifetime.js'
 import { MAIN_LOSS } from '../model/googlenet.js'
-import { type Batch, toInput, toLabels } from '../model/images.js'
+import { type Batch, checkBatch, toInput, toLabels } from '../model/images.js'
 import type { NativeReplica, Pushed } from '../native.js'
-import type { Optimizer } from './optimizer.js'
+import { checkBoolean, checkInteger, checkKnown, checkNumber, checkStrings } from '../options.js'
+import { checkOptimizer, type Optimizer } from './optimizer.js'
 
 export type { Pushed } from '../native.js'
 
@@ -70,7 +71,8 @@ export class ReplicaWorker implements Worker {
   ) {}
 
   async compute(batch: Batch, options: ComputeOptions): Promise<Computed> {
-    const { fetch, step, firstSample = 0, push, local, signal } = options
+    checkBatch('batch', batch)
+    const { fetch, step, firstSample = 0, push, local, signal } = checkCompute(options)
     const input = toInput(batch.images, this.size)
     const labels = toLabels(batch.labels, input.shape[0]!, this.classes)
     const request = { fetch, step, firstSample, ...local, push: push && native(push) }
@@ -80,7 +82,7 @@ export class ReplicaWorker implements Worker {
     return { ...result, storeSeconds, correct: result.losses[MAIN_LOSS]!.correct }
   }
 
-  push(options: PushOptions): Promise<Pushed> {
+  async push(options: PushOptions): Promise<Pushed> {
     return this.#pushing(rewrapped(this.replica.push(native(options))))
   }
 
@@ -88,7 +90,7 @@ export class ReplicaWorker implements Worker {
     return rewrapped(this.replica.discard())
   }
 
-  flush(options: PushOptions): Promise<number> {
+  async flush(options: PushOptions): Promise<number> {
     return this.#pushing(rewrapped(this.replica.flush(native(options))))
   }
 
@@ -108,8 +110,28 @@ export class ReplicaWorker implements Worker {
   }
 }
 
-function native({ optimizer, ...options }: PushOptions) {
-  return { ...optimizer, ...options }
+function checkCompute(options: ComputeOptions): ComputeOptions {
+  checkKnown('compute', options, ['fetch', 'step', 'firstSample', 'push', 'local', 'signal'])
+  checkBoolean('fetch', options.fetch)
+  checkInteger('step', options.step, { max: 2 ** 32 - 1 })
+  checkInteger('firstSample', options.firstSample ?? 0)
+  checkKnown('local', options.local, ['rate', 'frozen'])
+  checkNumber('local.rate', options.local.rate)
+  checkStrings('local.frozen', options.local.frozen)
+  return options
+}
+
+const PUSH_KEYS = ['optimizer', 'rate', 'frozen', 'scaleByStaleness', 'maxStaleness', 'group']
+
+function native(push: PushOptions) {
+  checkKnown('push', push, PUSH_KEYS)
+  const { optimizer, ...options } = push
+  checkNumber('rate', options.rate)
+  checkStrings('frozen', options.frozen)
+  checkBoolean('scaleByStaleness', options.scaleByStaleness ?? false)
+  checkInteger('group', options.group ?? 1, { min: 1 })
+  if (options.maxStaleness !== undefined) checkInteger('maxStaleness', options.maxStaleness)
+  return { ...checkOptimizer(optimizer), ...options }
 }
 
 function rewrapped<T>(call: Promise<T>): Promise<T> {

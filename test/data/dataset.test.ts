@@ -116,6 +116,35 @@ describe('ImageFolder.open', () => {
   })
 })
 
+describe('what is no folder and no option', () => {
+  const open = ImageFolder.open as (...values: unknown[]) => Promise<unknown>
+  const labelled = ImageFolder.labelled as typeof open
+  const unlabelled = ImageFolder.unlabelled as typeof open
+  const synsets = [{ wnid: 'n01440764', label: 'tench' }]
+
+  test.each<[string, () => Promise<unknown>, string]>([
+    ['a misspelt option', () => open('d', { clases: ['x'] }), "did you mean 'classes'"],
+    ['a number of options', () => open('d', 5), 'ImageFolder.open options: expected an object, got 5'],
+    ['null for options', () => open('d', null), 'ImageFolder.open options: expected an object, got null'],
+    ['a number of classes', () => open('d', { classes: 5 }), 'classes: expected a list of strings, got 5'],
+    ['a word for classes', () => open('d', { classes: 'ab' }), "classes: expected a list of strings, got 'ab'"],
+    ['one class by a word', () => open('d', { allowOneClass: 'no' }), 'allowOneClass: expected true or false'],
+    ['an empty path', () => open(''), "dir: expected a path, as a string, got ''"],
+    ['no synsets', () => labelled('d'), 'synsets: expected the path of a synset file'],
+    ['synsets without labels', () => labelled('d', [{ wnid: 'n01440764' }]), 'synsets: expected the path of a synset'],
+    ['null beside synsets', () => labelled('d', synsets, null), 'ImageFolder.labelled options: expected an object'],
+    ['labels of no folder', () => labelled('', synsets), "dir: expected a path, as a string, got ''"],
+    ['nothing', () => unlabelled(), 'dir: expected a path, as a string, got undefined'],
+    ['nothing that is a string', () => unlabelled(''), "dir: expected a path, as a string, got ''"],
+    ['a misspelt signal', () => unlabelled('d', { sgnal: 1 }), "did you mean 'signal'"],
+    ['a signal that is none', () => unlabelled('d', { signal: {} }), 'signal: expected an AbortSignal, got {}'],
+  ])('refuses %s', async (_, call, message) => {
+    const error = await failure(call)
+    expect(error.name).toBe('GoogLeNetError')
+    expect(error.message).toContain(message)
+  })
+})
+
 describe('synsets', () => {
   const text = '\uFEFFn01440764 tench, Tinca tinca\r\n\r\nn01443537 goldfish\n'
 

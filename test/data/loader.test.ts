@@ -263,4 +263,34 @@ describe('options', () => {
       expect(error.message).toContain(Object.keys(options)[0])
     },
   )
+
+  test.each<[object | null | undefined, string]>([
+    [{ shufle: false }, "Loader: unknown option 'shufle'; did you mean 'shuffle'"],
+    [{ shuffle: 0 }, 'shuffle: expected true or false, got 0'],
+    [{ dropLast: 'no' }, "dropLast: expected true or false, got 'no'"],
+    [{ strict: 1 }, 'strict: expected true or false, got 1'],
+    [{ batchSize: undefined }, 'batchSize: expected a whole number of at least 1, got undefined'],
+    [{ policy: undefined }, 'augmentation policy: expected what one of policies returns, got undefined'],
+    [{ policy: null }, 'augmentation policy: expected what one of policies returns, got null'],
+    [{ signal: 5 }, 'signal: expected an AbortSignal, got 5'],
+    [undefined, 'Loader options: expected an object, got undefined'],
+    [null, 'Loader options: expected an object, got null'],
+  ])('%o is refused with its reason', (given, message) => {
+    const options = given && { batchSize: 4, policy, ...given }
+    expect(() => new Loader(clean, options as never)).toThrow(message)
+  })
+
+  test.each([undefined, null, {}, { samples: [] }])('a source %o is refused', (source) => {
+    const make = () => new Loader(source as never, { batchSize: 4, policy })
+    expect(make).toThrow('source: expected an ImageFolder, or { samples, order }')
+  })
+
+  test.each<[unknown, string]>([
+    [null, 'epoch options: expected an object, got null'],
+    [{ positon: 4 }, "epoch: unknown option 'positon'; did you mean 'position'"],
+    [{ signal: {} }, 'signal: expected an AbortSignal, got {}'],
+  ])('an epoch with %o is refused', async (options, message) => {
+    await using loader = new Loader(clean, { batchSize: 4, policy })
+    await expect(loader.epoch(0, options as never).next()).rejects.toThrow(message)
+  })
 })

@@ -40,6 +40,20 @@ describe('policies', () => {
     expect(error.code).toBe('GOOGLENET_ERR_INVALID_ARGUMENT')
     expect(error.message).toContain(`${field} must be`)
   })
+  test.each<[string, () => unknown, string]>([
+    ['colour misspelt', () => policies.inception({ color: false } as never), "did you mean 'colour'"],
+    ['mirror by a word', () => policies.caffe({ mirror: 'x' as never }), "mirror: expected true or false, got 'x'"],
+    ['colour by a number', () => policies.inception({ colour: 0 as never }), 'colour: expected true or false, got 0'],
+    ['null', () => policies.caffe(null as never), 'policies.caffe options: expected an object, got null'],
+    ['an option of another', () => policies.none({ resize: 5 } as never), "policies.none: unknown option 'resize'"],
+    ['a mean beyond float32', () => policies.none({ mean: [1e300, 0, 0] }), 'mean must be three numbers'],
+    ['a size that JSON has no word for', () => policies.none({ size: 5n as never }), 'not 5n'],
+    ['no policy', () => checkPolicy(undefined as never), 'expected what one of policies returns, got undefined'],
+  ])('refuses %s', async (_, make, message) => {
+    const error = await failure(make)
+    expect(error.name).toBe('GoogLeNetError')
+    expect(error.message).toContain(message)
+  })
   test('a field that does not exist is refused', async () => {
     const error = await failure(() => checkPolicy({ ...policies.none(), flip: 1 } as never))
     expect(error).toMatchObject({ code: 'GOOGLENET_ERR_UNKNOWN_OPTION' })

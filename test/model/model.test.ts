@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Batch, GoogLeNet, sgd } from '../../lib/index.js'
+import { type Batch, evaluate, GoogLeNet, type ImageFolder, sgd } from '../../lib/index.js'
 import { pixels, temporaryFolder } from '../train/pictures.js'
 
 const SIZE = 48
@@ -13,6 +13,8 @@ function batch(count: number, seed = 1): Batch {
   const images = Float32Array.from({ length: count * 3 * SIZE * SIZE }, (_, i) => Math.sin(i * seed + seed) * 100)
   return { images, labels: Array.from({ length: count }, (_, i) => i % 3) }
 }
+const circular: { self?: unknown } = {}
+circular.self = circular
 const code = (name: string) => expect.objectContaining({ name: 'GoogLeNetError', code: `GOOGLENET_ERR_${name}` })
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
@@ -46,6 +48,16 @@ describe('create', () => {
     ],
     ['exact bf16', { precision: 'bf16', exact: true }, 'INVALID_ARGUMENT', 'use one of them'],
     ['labels of another number', { classes: 3, labels: ['x'] }, 'INVALID_ARGUMENT', 'labels: expected 3 names'],
+    ['labels that are numbers', { classes: 2, labels: [1, 2] }, 'INVALID_ARGUMENT', 'labels: expected 2 names'],
+    ['a word for labels', { classes: 2, labels: 'ab' }, 'INVALID_ARGUMENT', "one per class, got 'ab'"],
+    ['a number for labels', { classes: 2, labels: 5 }, 'INVALID_ARGUMENT', 'labels: expected 2 names'],
+    [
+      'a value that holds itself',
+      { block: circular },
+      'INVALID_ARGUMENT',
+      "'naive', got <ref *1> { self: [Circular *1] }",
+    ],
+    ['a BigInt', { classes: 5n }, 'INVALID_ARGUMENT', 'classes: expected an integer from 2 to 1000000, got 5n'],
     ['a dropout of 1', { dropout: { main: 1 } }, 'INVALID_ARGUMENT', 'dropout.main: expected a number from 0 to 0.99'],
     ['a deterministic that is no boolean', { deterministic: 1 }, 'INVALID_ARGUMENT', 'deterministic: expected true'],
     ['exact by a word', { exact: 'yes' }, 'INVALID_ARGUMENT', 'exact: expected true or false'],
@@ -54,6 +66,12 @@ describe('create', () => {
     const error = await GoogLeNet.create(options).catch((error: Error) => error)
     expect(error).toEqual(code(name))
     expect((error as Error).message).toContain(message)
+  })
+
+  it('refuses null for options', async () => {
+    const refused = (call: string) => `GoogLeNet.${call} options: expected an object, got null`
+    await expect(GoogLeNet.create(null as never)).rejects.toThrow(refused('create'))
+    await expect(GoogLeNet.load('f', null as never)).rejects.toThrow(refused('load'))
   })
 
   it("'auto' is what GOOGLENET_DEVICE says", () => {
@@ -133,11 +151,36 @@ describe('step', () => {
       'labels[1]: expected a class from 0 to 2, got 3',
     ],
     ['a label that is no integer', { ...batch(1), labels: [0.5] }, 'LABEL_OUT_OF_RANGE', 'got 0.5'],
+    ['nothing', undefined, 'INVALID_ARGUMENT', 'batch: expected { images, labels }, got undefined'],
+    ['a batch of nothing', {}, 'INVALID_ARGUMENT', 'images: expected a Uint8Array or a Float32Array, got undefined'],
+    ['null for images', { images: null }, 'INVALID_ARGUMENT', 'a Uint8Array or a Float32Array, got null'],
+    [
+      'a shape that is no list',
+      { images: { data: new Float32Array(3 * 48 * 48), shape: 5 }, labels: [0] },
+      'INVALID_ARGUMENT',
+      'images.shape: expected a list of numbers, got 5',
+    ],
     ['an array of numbers', { images: [1, 2, 3], labels: [0] }, 'INVALID_ARGUMENT', 'a Uint8Array or a Float32Array'],
   ])('refuses %s', async (_, bad, name, message) => {
     const error = await model.step(bad as Batch).catch((error: Error) => error)
     expect(error).toEqual(code(name))
     expect((error as Error).message).toContain(message)
+  })
+
+  it.each<[object, string]>([
+    [{ next: 5 }, 'next: expected { images, labels }, got 5'],
+    [{ optimizer: null }, 'optimizer: expected what sgd(), nesterov(), adagrad() or rmsprop() returns, got null'],
+    [{ optimizer: { ...sgd(), momentum: Number.NaN } }, 'optimizer.momentum: expected a number from 0 to 1, got NaN'],
+    [{ rate: 1e300 }, "rate: expected a number of at least 0, within float32's range, got 1e+300"],
+    [{ frozen: 'conv1/7x7_s2.weight' }, "frozen: expected a list of strings, got 'conv1/7x7_s2.weight'"],
+    [{ signal: 5 }, 'signal: expected an AbortSignal, got 5'],
+    [{ signal: {} }, 'signal: expected an AbortSignal, got {}'],
+  ])('refuses %o and leaves the weights alone', async (options, message) => {
+    const before = await model.parameters('weights')
+    const error = await model.step(batch(1), options).catch((error: Error) => error)
+    expect(error).toEqual(code('INVALID_ARGUMENT'))
+    expect((error as Error).message).toContain(message)
+    expect(await model.parameters('weights')).toEqual(before)
   })
 
   it('refuses values that are not finite and leaves the weights alone', async () => {
@@ -208,6 +251,9 @@ describe('predict and features', () => {
   it('refuses an unknown blob with the nearest known one', async () => {
     await expect(model.features(picture, 'pool5/7x7')).rejects.toThrow("did you mean 'pool5/7x7_s1'?")
     await expect(model.features(picture, 'loss1/fc')).rejects.toEqual(code('INVALID_ARGUMENT'))
+    for (const blob of [undefined, 5, ['prob']]) {
+      await expect(model.features(picture, blob as never)).rejects.toEqual(code('INVALID_ARGUMENT'))
+    }
   })
 
   it.each<[string, unknown, string]>([
@@ -217,6 +263,7 @@ describe('predict and features', () => {
     ['text', new TextEncoder().encode('hello'), 'IMAGE_DECODE'],
     ['pixels of another number', { data: new Uint8Array(10), width: 2, height: 2 }, 'INVALID_SHAPE'],
     ['a number', 7, 'INVALID_ARGUMENT'],
+    ['a list of holes', new Array(2), 'INVALID_ARGUMENT'],
   ])('refuses %s', async (_, image, name) => {
     await expect(model.predict(image as string)).rejects.toEqual(code(name))
   })
@@ -277,6 +324,28 @@ describe('save and load', () => {
   it('refuses an ending it cannot write', async () => {
     await expect(model.save(join(folder.path, 'model.pth'))).rejects.toEqual(code('UNSUPPORTED'))
     await expect(model.save(join(folder.path, 'no', 'model.safetensors'))).rejects.toEqual(code('FILE_WRITE'))
+  })
+})
+
+describe('what is no path and no option', () => {
+  it.each([undefined, '', 'a\0.safetensors', Buffer.from('a.safetensors'), new URL('file:///a.safetensors')])(
+    'load and save refuse %o',
+    async (path) => {
+      await expect(GoogLeNet.load(path as string)).rejects.toEqual(code('INVALID_ARGUMENT'))
+      await expect(model.save(path as string)).rejects.toEqual(code('INVALID_ARGUMENT'))
+    },
+  )
+
+  it('save and profile refuse misspelt options', async () => {
+    await expect(model.save(join(folder.path, 'z.safetensors'), { sgnal: 1 } as never)).rejects.toEqual(
+      code('UNKNOWN_OPTION'),
+    )
+    expect(() => model.profile(1, { trainin: true } as never)).toThrow("did you mean 'training'")
+    expect(() => model.profile(1, { training: 1 as never })).toThrow('training: expected true or false, got 1')
+  })
+
+  it('no model evaluates nothing', async () => {
+    await expect(evaluate([], {} as ImageFolder)).rejects.toEqual(code('INVALID_ARGUMENT'))
   })
 })
 

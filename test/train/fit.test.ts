@@ -281,10 +281,33 @@ describe('bad options', () => {
     ['a misspelt option', { batchsize: 8 }, "did you mean 'batchSize'"],
     ['no epochs', { epochs: 0 }, 'epochs: expected an integer of at least 1, got 0'],
     ['an unknown policy', { augment: 'random' }, "'inception' or 'caffe' or 'none', got 'random'"],
+    [
+      'an optimizer that was changed',
+      { optimizer: { ...sgd(), momentum: Number.NaN } },
+      'optimizer.momentum: expected',
+    ],
+    ['a number for patterns', { freeze: 5 }, 'freeze: expected a pattern or a list of them, got 5'],
+    ['no policy', { augment: null }, 'augmentation policy: expected what one of policies returns, got null'],
+    ['a number for a folder', { out: 5 }, 'out: expected a path, as a string, got 5'],
+    ['a folder that no system can name', { out: 'a\0b' }, "out: expected a path, as a string, got 'a\\0b'"],
+    ['a number for a run', { resume: 5 }, 'resume: expected a path, as a string, got 5'],
+    ['a number for a log', { workers: 1, record: 5 }, 'record: expected a path, as a string, got 5'],
+    ['a signal that is none', { signal: {} }, 'signal: expected an AbortSignal, got {}'],
+    ['strict by a number', { strict: 1 }, 'strict: expected true or false, got 1'],
+    [
+      'an average that was changed',
+      { average: { kind: 'ema', decay: 2, from: 0 } },
+      'decay: expected a number from 0 to 1',
+    ],
     ['a pattern that fits nothing', { freeze: 'convolution*' }, "got 'convolution*'"],
   ])('%s', async (_, options, message) => {
     await using model = await GoogLeNet.create(SMALL)
     expect(() => model.fit(data, options)).toThrow(message)
+  })
+
+  it.each([null, undefined, 5, {}])('%o for data', async (bad) => {
+    await using model = await GoogLeNet.create(SMALL)
+    expect(() => model.fit(bad as never)).toThrow('data: expected an ImageFolder')
   })
 
   it('data with another number of classes', async () => {

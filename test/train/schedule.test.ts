@@ -1,6 +1,7 @@
 /** Schedules against published values (BVLC solver.prototxt, quick_solver.prototxt; paper, section 6). */
 import { describe, expect, it } from 'vitest'
-import { sgd } from '../../lib/train/optimizer.js'
+import { average, checkAverage } from '../../lib/train/average.js'
+import { adagrad, checkOptimizer, nesterov, type Optimizer, rmsprop, sgd } from '../../lib/train/optimizer.js'
 import { schedules } from '../../lib/train/schedule.js'
 
 const EPOCH = 1_281_167
@@ -55,6 +56,17 @@ describe('schedules', () => {
     expect(() => schedules.poly({ pwer: 1 } as object)).toThrow(/unknown option 'pwer'; did you mean 'power'/)
     expect(() => schedules.constant({ base: Number.NaN })).toThrow(/schedules.constant base: expected a number/)
     expect(() => schedules.constant({ base: -1 })).toThrow(/at least 0, got -1/)
+    expect(() => schedules.constant({ base: 1e300 })).toThrow(/within float32's range, got 1e\+300/)
+    expect(() => schedules.cosine(null as never)).toThrow('schedules.cosine options: expected an object, got null')
+  })
+
+  it('refuses steps of no images, and a rise whose length is missing', () => {
+    expect(() => schedules.step({ every: 0 })).toThrow('schedules.step every: expected a number of at least 1, got 0')
+    expect(() => schedules.step({ gamma: -0.5 })).toThrow('schedules.step gamma: expected a number of at least 0')
+    expect(schedules.step({ every: 1 }).rate(0, run)).toBe(0.01)
+    const warmup = (options: object) => () => schedules.warmup(schedules.constant(), options as { images: number })
+    expect(warmup({})).toThrow('schedules.warmup images: expected a number of at least 0, got undefined')
+    expect(warmup({ imags: 5 })).toThrow("did you mean 'images'")
   })
 })
 
@@ -65,5 +77,51 @@ describe('sgd', () => {
   it('refuses what it does not know', () => {
     expect(() => sgd({ momentun: 0.9 } as object)).toThrow(/did you mean 'momentum'/)
     expect(() => sgd({ momentum: 2 })).toThrow(/from 0 to 1, got 2/)
+  })
+})
+
+describe('numbers that the engine holds in float32', () => {
+  it.each<[string, () => Optimizer, string]>([
+    ['beyond it', () => sgd({ weightDecay: 1e300 }), 'weightDecay: expected a number of at least 0, within float32'],
+    ['rounded to infinity', () => nesterov({ rate: 3.5e38 }), 'rate: expected a number of at least 0, within float32'],
+    [
+      'infinite',
+      () => sgd({ clip: Number.POSITIVE_INFINITY }),
+      'clip: expected a number of at least 0, within float32',
+    ],
+    ['rounded to 0', () => adagrad({ epsilon: 1e-60 }), 'epsilon: expected a number above 0, within float32'],
+    [
+      'rounded to 0',
+      () => rmsprop({ epsilon: 1e-60, initial: 0 }),
+      'epsilon: expected a number above 0, within float32',
+    ],
+    ['0', () => rmsprop({ epsilon: 0 }), 'epsilon: expected a number above 0, got 0'],
+  ])('%s', (_, make, message) => expect(make).toThrow(message))
+
+  it('the largest and the smallest are taken', () => {
+    expect(sgd({ rate: 3.4e38 })).toMatchObject({ rate: 3.4e38 })
+    expect(adagrad({ epsilon: 1e-44 })).toMatchObject({ epsilon: 1e-44 })
+  })
+})
+
+describe('plain data is checked again', () => {
+  it.each<[unknown, string]>([
+    [{ ...sgd(), momentum: Number.NaN }, 'optimizer.momentum: expected a number from 0 to 1, got NaN'],
+    [{ ...adagrad(), epsilon: 1e-60 }, 'optimizer.epsilon: expected a number above 0, within float32'],
+    [{ kind: 'sgd', rate: 0.1 }, 'optimizer.weightDecay: expected a number of at least 0, got undefined'],
+    [{ ...rmsprop(), momentun: 0.9 }, "optimizer rmsprop: unknown option 'momentun'; did you mean 'momentum'"],
+    [{ kind: 'toString' }, 'optimizer: expected what sgd(), nesterov(), adagrad() or rmsprop() returns'],
+    [null, 'optimizer: expected what sgd(), nesterov(), adagrad() or rmsprop() returns, got null'],
+  ])('an optimizer, %o', (given, message) => expect(() => checkOptimizer(given as Optimizer)).toThrow(message))
+
+  it('what is whole passes', () => {
+    for (const one of [sgd(), nesterov(), adagrad(), rmsprop()]) expect(checkOptimizer(one)).toBe(one)
+    for (const one of [average.polyak(), average.ema({ from: 3 })]) expect(checkAverage(one)).toEqual(one)
+  })
+
+  it('an average', () => {
+    const broken = { ...average.ema(), decay: Number.NaN }
+    expect(() => checkAverage(broken)).toThrow('decay: expected a number from 0 to 1, got NaN')
+    expect(() => checkAverage(5 as never)).toThrow('average: expected what average.polyak() or ema() returns, got 5')
   })
 })

@@ -180,3 +180,70 @@ describe('bad options', () => {
     expect(() => model.fit(folder.data, options)).toThrow(message)
   })
 })
+
+describe('a worker of one own', () => {
+  const batch = { images: new Float32Array(3 * 48 * 48), labels: [0] }
+  const local = { rate: 0, frozen: [] }
+  const push = { optimizer: sgd(), rate: 0.01, frozen: [] }
+  const compute = { fetch: true, step: 0, local, push }
+
+  it.each<[object, string]>([
+    [{ rate: Number.NaN }, 'rate: expected a number of at least 0, got NaN'],
+    [{ rate: Number.POSITIVE_INFINITY }, "rate: expected a number of at least 0, within float32's range, got Infinity"],
+    [{ rate: -1 }, 'rate: expected a number of at least 0, got -1'],
+    [{ rate: undefined }, 'rate: expected a number of at least 0, got undefined'],
+    [{ group: 1.5 }, 'group: expected an integer of at least 1, got 1.5'],
+    [{ maxStaleness: -5 }, 'maxStaleness: expected an integer of at least 0, got -5'],
+    [{ maxStaleness: Number.NaN }, 'maxStaleness: expected an integer of at least 0, got NaN'],
+    [{ frozen: 5 }, 'frozen: expected a list of strings, got 5'],
+    [{ scaleByStaleness: 1 }, 'scaleByStaleness: expected true or false, got 1'],
+    [{ optimizer: { ...sgd(), clip: Number.NaN } }, 'optimizer.clip: expected a number of at least 0, got NaN'],
+    [{ maxstaleness: 5 }, "push: unknown option 'maxstaleness'; did you mean 'maxStaleness'"],
+  ])('refuses to push with %o, and the weights stay', async (change, message) => {
+    await using model = await GoogLeNet.create(SMALL)
+    const worker = model.worker()
+    const before = await model.parameters()
+    const bad = { ...push, ...change }
+    for (const call of [
+      () => worker.compute(batch, { ...compute, push: bad }),
+      () => worker.push(bad),
+      () => worker.flush(bad),
+    ]) {
+      await expect(call()).rejects.toThrow(message)
+    }
+    expect(await model.parameters()).toEqual(before)
+  })
+
+  it.each<[object, string]>([
+    [{ local: { rate: Number.NaN, frozen: [] } }, 'local.rate: expected a number of at least 0, got NaN'],
+    [{ local: { rate: 0 } }, 'local.frozen: expected a list of strings, got undefined'],
+    [{ local: undefined }, 'local options: expected an object, got undefined'],
+    [{ fetch: undefined }, 'fetch: expected true or false, got undefined'],
+    [{ step: -1 }, 'step: expected an integer from 0 to 4294967295, got -1'],
+    [{ firstSample: 0.5 }, 'firstSample: expected an integer of at least 0, got 0.5'],
+    [{ signal: 5 }, 'signal: expected an AbortSignal, got 5'],
+  ])('refuses to compute with %o', async (change, message) => {
+    await using model = await GoogLeNet.create(SMALL)
+    await expect(model.worker().compute(batch, { ...compute, ...change })).rejects.toThrow(message)
+  })
+
+  it('refuses calls without anything, and options it does not know', async () => {
+    await using model = await GoogLeNet.create(SMALL)
+    const worker = model.worker()
+    const nothing = undefined as never
+    const refused = (message: string) => expect.objectContaining({ name: 'GoogLeNetError', message })
+    await expect(worker.compute(nothing, nothing)).rejects.toEqual(
+      refused('batch: expected { images, labels }, got undefined'),
+    )
+    await expect(worker.compute(batch, nothing)).rejects.toEqual(
+      refused('compute options: expected an object, got undefined'),
+    )
+    for (const call of [worker.push(nothing), worker.flush(nothing)]) {
+      await expect(call).rejects.toEqual(refused('push options: expected an object, got undefined'))
+    }
+    expect(() => model.worker({ thread: 3 } as never)).toThrow(
+      "worker: unknown option 'thread'; did you mean 'threads'",
+    )
+    expect(() => model.worker(null as never)).toThrow('worker options: expected an object, got null')
+  })
+})
