@@ -11,9 +11,12 @@ export function abortError(signal?: AbortSignal): AbortError {
   return new AbortError(signal?.reason)
 }
 
-/** @throws GOOGLENET_ERR_INVALID_ARGUMENT */
+/** Of any realm, or what stands in for one. @throws GOOGLENET_ERR_INVALID_ARGUMENT */
 export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', signal)
+  if (signal === undefined) return
+  const { aborted, addEventListener } = Object(signal) as Partial<AbortSignal>
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+    throw invalid('signal', 'an AbortSignal', signal)
 }
 
 export function throwIfAborted(signal?: AbortSignal): void {
