@@ -6,6 +6,7 @@
 import { checkPath } from '../options.js'
 import type { Calibration } from '../weights/calibration.js'
 import { loadModelFile } from '../weights/checkpoint.js'
+import { invalidFile } from '../weights/file.js'
 import { type ExpectedTensor, matchTensors } from '../weights/match.js'
 import type { TensorMap } from '../weights/safetensors.js'
 import { CLASSIFIERS, type NetworkOptions } from './googlenet.js'
@@ -60,11 +61,21 @@ export async function openNetwork(
     match: (expected) => {
       const fresh = startsAfresh(expected)
       const kept = new Map([...file.weights].filter(([name]) => !fresh(name)))
+      checkFinite(path, kept)
       return matchTensors(expected, kept, {
         allowMissing: fresh,
         ignore: (name) => options.auxiliary === false && HEADS.test(name),
       })
     },
+  }
+}
+
+/** ReLUs would turn NaN into plausible answers. */
+function checkFinite(path: string, weights: TensorMap): void {
+  for (const [name, { data }] of weights) {
+    let zero = 0
+    for (let i = 0; i < data.length; i++) zero += data[i]! * 0
+    if (zero !== 0) throw invalidFile(path, `values of '${name}' are NaN or infinite: the run that made them diverged`)
   }
 }
 

@@ -63,9 +63,8 @@ export class GoogLeNet {
   readonly precisionReason: string
   readonly threads: number
   readonly streams: number
-  /** Names of the classes, empty when they have none. */
-  readonly labels: readonly string[]
   readonly #session: NativeSession
+  #labels: readonly string[]
   readonly #guard: DisposeGuard
   readonly #layers: LayerInfo[]
   readonly #workers = new Set<ReplicaWorker>()
@@ -84,7 +83,7 @@ export class GoogLeNet {
     const streams = checkInteger('streams', given.streams ?? 1, { min: 1, max: device === 'cpu' ? 64 : 8 })
     const { precision, precisionReason } = choosePrecision(given.precision, device, exact)
     this.options = resolveOptions(given)
-    this.labels = checkLabels(given.labels ?? [], this.options.classes)
+    this.#labels = checkLabels(given.labels ?? [], this.options.classes)
     const layers = googlenet(this.options)
     try {
       const { seed } = this.options
@@ -156,6 +155,11 @@ export class GoogLeNet {
     return this.options.classes
   }
 
+  /** Names of the classes, empty when they have none. */
+  get labels(): readonly string[] {
+    return this.#labels
+  }
+
   /** What calibrate() measured or the file brought; none once the weights have changed. */
   get calibration(): Calibration | undefined {
     return this.#calibrator.current
@@ -198,11 +202,16 @@ export class GoogLeNet {
     return { ...result, correct: result.losses[MAIN_LOSS]!.correct }
   }
 
-  /** Trains over a dataset; see FitOptions. Leaving the loop stops the run after its current step. */
+  /**
+   * Trains over a dataset, whose class names the model takes if it has none; see FitOptions. Leaving the loop stops the
+   * run after its current step.
+   */
   fit(data: ImageFolder, options: FitOptions = {}): AsyncGenerator<FitEvent, void, undefined> {
     this.#guard.check()
     refuseInt8(this.precision, 'fit()')
-    return train(this, data, options)
+    const events = train(this, data, options)
+    if (this.#labels.length === 0) this.#labels = [...data.classes]
+    return events
   }
 
   /** The most probable classes, best first: of one image a list, of several images a list of lists. */

@@ -29,7 +29,10 @@ export interface FitOptions extends WorkerOptions {
   optimizer?: Optimizer
   /** Default: the optimizer's rate throughout. */
   schedule?: Schedule
-  /** Average of the weights that is kept beside them; validated, chosen and saved as the model. Default: none. */
+  /**
+   * Average of the weights that is kept beside them; validated, chosen, and with `out` saved as best/model.safetensors.
+   * The model itself goes on with the weights. Default: none.
+   */
   average?: Average
   /** Evaluated after each epoch; must have the training data's classes. */
   validation?: ImageFolder

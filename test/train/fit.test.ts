@@ -53,6 +53,7 @@ describe('events', () => {
     expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))).toMatchObject({ epochs: 2, batchSize: 8 })
     await using best = await GoogLeNet.load(join(out, 'best', 'model.safetensors'))
     expect(best.options).toMatchObject({ classes: 3, inputSize: 48, width: 0.125 })
+    expect([model.labels, best.labels]).toEqual([data.classes, data.classes])
   })
 
   it('melts the steps a slow reader has missed into one event', async () => {
