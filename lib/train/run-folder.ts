@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
@@ -26,7 +26,12 @@ export interface Resumed {
 }
 
 export class RunFolder {
-  private constructor(readonly path: string) {}
+  readonly #signs: NodeJS.Timeout
+
+  private constructor(readonly path: string) {
+    const lock = join(path, LOCK)
+    this.#signs = setInterval(() => void utimes(lock, new Date(), new Date()).catch(() => {}), SIGN).unref()
+  }
 
   /**
    * Makes the folder and holds it until close(). A new run starts a new metrics.jsonl; a resumed one goes on with the
@@ -44,13 +49,14 @@ export class RunFolder {
       else await bringBest(resumed.from, path)
       return new RunFolder(path)
     } catch (error) {
-      await rm(join(path, LOCK), { force: true })
+      await letGo(path)
       throw error
     }
   }
 
   async close(): Promise<void> {
-    await rm(join(this.path, LOCK), { force: true })
+    clearInterval(this.#signs)
+    await letGo(this.path)
   }
 
   log(line: object): Promise<void> {
@@ -90,21 +96,49 @@ export function loadLast(path: string, signal?: AbortSignal) {
 /** Whether a folder has the model that was best so far. */
 export const bestModel = (path: string) => join(path, 'best', MODEL)
 
-/** One run a folder: two would write over each other. What a killed process left holds nobody up. */
+/** Milliseconds between two signs of life of a folder's run, and after how long without one it counts as dead. */
+const SIGN = 10_000
+const SILENCE = 60_000
+/** Folders of runs of this process. */
+const held = new Set<string>()
+
+/** One run a folder: two would write over each other. What a killed process left, here or in a container, is no obstacle. */
 async function hold(path: string): Promise<void> {
+  const inUse = (by: string) =>
+    new GoogLeNetError('GOOGLENET_ERR_INVALID_ARGUMENT', `${path} is in use: ${by} writes to it; choose another folder`)
   const lock = join(path, LOCK)
-  const own = `${process.pid} ${hostname()}`
+  if (held.has(resolve(path))) throw inUse('another run of this process')
+  held.add(resolve(path))
+  try {
+    await claim(lock, inUse)
+  } catch (error) {
+    held.delete(resolve(path))
+    throw error
+  }
+}
+
+async function letGo(path: string): Promise<void> {
+  await rm(join(path, LOCK), { force: true })
+  held.delete(resolve(path))
+}
+
+async function claim(lock: string, inUse: (by: string) => Error): Promise<void> {
   for (;;) {
     try {
-      return await writeFile(lock, own, { flag: 'wx' })
+      return await writeFile(lock, `${process.pid} ${hostname()}`, { flag: 'wx' })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw writeFailure(lock, error)
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        await rm(lock, { force: true }) // made, and then the disk was full
+        throw writeFailure(lock, error)
+      }
     }
-    const [pid, host] = (await readFile(lock, 'utf8').catch(() => '')).split(' ')
-    if (host !== undefined && (host !== hostname() || isAlive(Number(pid)))) {
-      const message = `${path} is in use: a run of process ${pid} on ${host} writes to it; choose another folder (or remove ${lock})`
-      throw new GoogLeNetError('GOOGLENET_ERR_INVALID_ARGUMENT', message)
-    }
+    const [pid = '', host] = (await readFile(lock, 'utf8').catch(() => '')).split(' ')
+    const last = await stat(lock).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    )
+    const dead = host === hostname() && (Number(pid) === process.pid || !isAlive(Number(pid)))
+    if (!dead && Date.now() - last < SILENCE) throw inUse(`process ${pid} on ${host}`)
     await rm(lock, { force: true })
   }
 }
@@ -122,10 +156,19 @@ async function forget(path: string, { epoch, imagesSeen }: Resumed): Promise<voi
   const text = await readFile(path, 'utf8').catch(() => '')
   const lines = text.split('\n').filter((line) => line !== '')
   const kept = lines.filter((line) => {
-    const entry = JSON.parse(line) as { type: string; epoch: number; imagesSeen: number }
-    return entry.type === 'epoch' ? entry.epoch <= epoch : entry.imagesSeen <= imagesSeen
+    const entry = entryOf(line)
+    return entry?.type === 'epoch' ? entry.epoch <= epoch : !entry || entry.imagesSeen <= imagesSeen
   })
   if (kept.length < lines.length) await writeFileAtomic(path, [Buffer.from(kept.map((line) => `${line}\n`).join(''))])
+}
+
+/** undefined for what no run has written. */
+function entryOf(line: string): { type: string; epoch: number; imagesSeen: number } | undefined {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
 }
 
 async function bringBest(from: string, to: string): Promise<void> {

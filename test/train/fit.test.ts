@@ -1,7 +1,7 @@
 /** fit(): events, checkpoints, exact resume, stopping, freezing, determinism. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -215,9 +215,19 @@ describe('exactness', () => {
       })
     }
     const dead = spawnSync(process.execPath, ['-e', '']).pid
-    await writeFile(join(out, '.lock'), `${dead} ${hostname()}`)
-    await all(other.fit(data, { ...OPTIONS, epochs: 1, out }))
-    expect(existsSync(join(out, '.lock'))).toBe(false)
+    const long = new Date(Date.now() - 70_000)
+    for (const [left, when] of [
+      [`${dead} ${hostname()}`, new Date()],
+      [`${process.pid} ${hostname()}`, new Date()], // of a process that had this number before
+      ['1 another-host', long],
+    ] as const) {
+      await writeFile(join(out, '.lock'), left)
+      await utimes(join(out, '.lock'), when, when)
+      await all(other.fit(data, { ...OPTIONS, epochs: 1, out }))
+      expect(existsSync(join(out, '.lock'))).toBe(false)
+    }
+    await writeFile(join(out, '.lock'), '1 another-host')
+    await expect(all(other.fit(data, { ...OPTIONS, epochs: 1, out }))).rejects.toThrow('process 1 on another-host')
   })
 
   it('refuses to resume with other data', async () => {
