@@ -6,10 +6,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Argument, type Command } from 'commander'
+import { throwIfAborted } from '../lifetime.js'
 import { piecesAtOnce } from '../model/images.js'
 import { GoogLeNet } from '../model/model.js'
 import type { CreateOptions } from '../model/model-options.js'
 import { refuseInt8 } from '../precision.js'
+import { writeFailure } from '../weights/file.js'
 import {
   addComputeOptions,
   type ComputeOptions,
@@ -97,7 +99,9 @@ async function bench(what: string, options: Options, ui: Ui): Promise<void> {
 }
 
 async function quantized(options: CreateOptions & { inputSize: number }): Promise<GoogLeNet> {
-  const folder = await mkdtemp(join(tmpdir(), 'googlenet-bench-'))
+  const folder = await mkdtemp(join(tmpdir(), 'googlenet-bench-')).catch((error: unknown) => {
+    throw writeFailure(tmpdir(), error)
+  })
   const path = join(folder, 'model.safetensors')
   try {
     await using model = await GoogLeNet.create({ ...options, precision: 'f32' })
@@ -115,6 +119,7 @@ function synthetic(count: number, size: number): Float32Array {
 
 async function layers(model: GoogLeNet, batch: number, ui: Ui): Promise<void> {
   const kernels = await model.profile(batch, { training: true })
+  throwIfAborted(ui.signal)
   const milliseconds = kernels.reduce((sum, kernel) => sum + kernel.milliseconds, 0)
   const rows = kernels.map(({ name, direction, implementation, macs, milliseconds }) => {
     const rate = macs > 0 ? ((2e-6 * macs) / milliseconds).toFixed(0) : ''
