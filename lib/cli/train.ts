@@ -80,7 +80,7 @@ export function addTrain(program: Command, run: Runner): void {
     .option('--width <x>', 'multiplies the channels (default: 1)', number)
     .addOption(choice('--block <kind>', 'Inception module (default: reduced)', ['reduced', 'naive']))
     .option('--strict', 'an image that cannot be decoded is an error')
-    .option('--resume <dir>', 'go on with a run, bit for bit')
+    .option('--resume <dir>', 'go on with a run, bit for bit (asynchronous workers: from their last update)')
     .option('--config <file>', 'options as JSON; flags win')
   addComputeOptions(command).action(() => run((ui) => train(command.optsWithGlobals<TrainFlags>(), ui)))
 }
