@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
@@ -43,6 +43,7 @@ export class RunFolder {
     await makeFolder(path)
     await hold(path)
     try {
+      await sweep(path)
       await writeFileAtomic(join(path, 'config.json'), [Buffer.from(`${JSON.stringify(config, null, 2)}\n`)])
       if (!resumed) await writeFileAtomic(join(path, METRICS), [])
       else if (resolve(resumed.from) === resolve(path)) await forget(join(path, METRICS), resumed)
@@ -149,6 +150,16 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
+}
+
+/** What writeFileAtomic and bringBest write before they rename it. */
+const UNFINISHED = /^\.(config|metrics|checkpoint|model)\.\w+\.\d+\.[0-9a-f]{12}\.tmp$|^best\.[0-9a-f-]{36}\.tmp$/
+
+/** Removes what a killed run was writing. */
+async function sweep(path: string): Promise<void> {
+  for (const folder of [path, join(path, 'last'), join(path, 'best')])
+    for (const name of await readdir(folder).catch(() => []))
+      if (UNFINISHED.test(name)) await rm(join(folder, name), { recursive: true, force: true })
 }
 
 /** Drops the lines of metrics.jsonl that a run killed after its last checkpoint will write again. */

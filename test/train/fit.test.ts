@@ -1,7 +1,7 @@
 /** fit(): events, checkpoints, exact resume, stopping, freezing, determinism. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { appendFile, readFile, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -179,8 +179,12 @@ describe('exactness', () => {
       { type: 'epoch', epoch: 2, imagesSeen: 96 },
     ]
     await appendFile(join(out, 'metrics.jsonl'), late.map((line) => `${JSON.stringify(line)}\n`).join(''))
+    await writeFile(join(out, 'last', '.checkpoint.safetensors.17.0123456789ab.tmp'), 'half')
+    await writeFile(join(out, 'mine.tmp'), "not the run's")
     await using second = await GoogLeNet.create(SMALL)
     await all(second.fit(data, { ...OPTIONS, epochs: 2, out, resume: out }))
+    expect(await readdir(join(out, 'last'))).toEqual(['checkpoint.safetensors'])
+    expect(await readdir(out)).toContain('mine.tmp')
     const after = await lines(out)
     expect(after.slice(0, before.length)).toEqual(before)
     expect(after.filter(({ type }) => type === 'epoch').map(({ epoch }) => epoch)).toEqual([1, 2])
