@@ -7,7 +7,7 @@
 
 #ifndef __CUDACC__
 namespace googlenet::cuda {
-// The simulated device's, which defines them where it compiles bodies.
+// The simulated device's (test/simulator/simulated_launch.h), which defines them where it compiles bodies.
 template <class Body>
 void simulated_threads(cudaStream_t stream, uint32_t count, const Body& body);
 template <class Body>

@@ -16,7 +16,8 @@ for file in native/cuda/*.cc native/cuda/*.cu native/core/threads.cc native/core
   if [ "$file" = native/cuda/target.cc ]; then continue; fi
   object=$out/$(basename "$file").o
   objects="$objects $object"
-  ${CXX:-g++} $flags -x c++ -c "$file" -o "$object"
+  case $file in *.cu) bodies="-include simulated_launch.h" ;; *) bodies= ;; esac
+  ${CXX:-g++} $flags $bodies -x c++ -c "$file" -o "$object"
 done
 ${CXX:-g++} -shared $objects -Wl,-z,defs -o "$out/build/Release/googlenet_cuda.so"
 cp -f build/Release/googlenet.node "$out/build/Release/"
