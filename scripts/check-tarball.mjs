@@ -25,13 +25,14 @@ const output = execFileSync(
 const parsed = JSON.parse(output.slice(output.search(/[[{]/)))
 const pack = Array.isArray(parsed) ? parsed[0] : (parsed.googlenet ?? parsed)
 const paths = pack.files.map((file) => file.path)
-const { scripts } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
+const { scripts, gypfile } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
 
 const problems = []
 for (const path of needed) if (!paths.includes(path)) problems.push(`missing: ${path}`)
 for (const path of paths) if (!allowed.test(path) || forbidden.test(path)) problems.push(`must not be packed: ${path}`)
 for (const name of ['preinstall', 'install', 'postinstall', 'prepare'])
   if (scripts?.[name]) problems.push(`package.json must have no ${name} script`)
+if (gypfile !== false) problems.push('package.json must say "gypfile": false')
 for (const name of Object.keys(scripts))
   if (scripts[/^(?:pre|post)(.+)$/.exec(name)?.[1]]) problems.push(`npm runs ${name} with the script it is named after`)
 if (pack.size > maxBytes) problems.push(`packed ${(pack.size / 1e6).toFixed(1)} MB, at most ${maxBytes / 1e6}`)
