@@ -17,10 +17,8 @@ export function addConvert(program: Command, run: Runner): void {
 async function convert(source: string, target: string, ui: Ui): Promise<void> {
   const { signal } = ui
   const file = await loadModelFile(source, { signal })
-  await saveFile(target, file, signal)
-  const lost = [file.labels?.length && 'labels', file.calibration && 'ranges for int8'].filter(Boolean)
-  if (/\.caffemodel$/i.test(target) && lost.length > 0)
-    ui.note(`left out: a .caffemodel has no place for ${lost.join(' and ')}`)
+  const lost = await saveFile(target, file, signal)
+  if (lost.length > 0) ui.note(`left out: a .caffemodel has no place for ${lost.join(' and ')}`)
   const { weights } = file
   const parameters = [...weights.values()].reduce((sum, { data }) => sum + data.length, 0)
   ui.result(

@@ -5,6 +5,7 @@ import type { Crops } from '../model/crops.js'
 import { evaluate } from '../model/evaluate.js'
 import { labelOf } from '../model/labels.js'
 import { GoogLeNet } from '../model/model.js'
+import type { ClassEvaluation } from '../train/metrics.js'
 import {
   addComputeOptions,
   type ComputeOptions,
@@ -62,13 +63,10 @@ async function evaluation(options: Options, ui: Ui): Promise<void> {
       evaluate(models, data, { crops, resize, strict, signal, onProgress }),
     )
     const { images, top1, top5, loss, skipped, imagesPerSecond } = result
-    const classes = result.perClass.map(({ takenFor, ...counts }, index) => ({
-      ...{ label: labelOf(data.classes, index), ...counts },
-      takenFor: takenFor.map(({ index, images }) => ({ label: labelOf(data.classes, index), images })),
-    }))
+    const classes = perClass && namedClasses(result.perClass, data.classes)
     ui.result(
-      { images, top1, top5, loss, skipped, imagesPerSecond, ...(perClass && { perClass: classes }) },
-      `${perClass ? `${classTable(classes)}\n\n` : ''}` +
+      { images, top1, top5, loss, skipped, imagesPerSecond, ...(classes && { perClass: classes }) },
+      `${classes ? `${classTable(classes)}\n\n` : ''}` +
         `${images} images${skipped > 0 ? ` (${skipped} could not be decoded)` : ''}: top-1 ${percent(top1)}, ` +
         `top-5 ${percent(top5)}, loss ${loss.toFixed(4)}, ${imagesPerSecond.toFixed(1)} images/s`,
     )
@@ -77,15 +75,15 @@ async function evaluation(options: Options, ui: Ui): Promise<void> {
   }
 }
 
-interface NamedClass {
-  label: string
-  images: number
-  top1: number
-  takenFor: { label: string; images: number }[]
+function namedClasses(classes: readonly ClassEvaluation[], labels: readonly string[]) {
+  return classes.map(({ takenFor, ...counts }, index) => ({
+    ...{ label: labelOf(labels, index), ...counts },
+    takenFor: takenFor.map(({ index, images }) => ({ label: labelOf(labels, index), images })),
+  }))
 }
 
 /** Classes that have images, with the three they were most often taken for, each by the first of its names. */
-function classTable(classes: readonly NamedClass[]): string {
+function classTable(classes: ReturnType<typeof namedClasses>): string {
   const name = (label: string) => label.split(',', 1)[0]!
   const rows = classes
     .filter(({ images }) => images > 0)

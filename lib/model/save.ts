@@ -13,31 +13,36 @@ import { type TensorMap, writeSafetensors } from '../weights/safetensors.js'
 import { googlenet, type NetworkOptions } from './googlenet.js'
 import type { Pair } from './layer.js'
 import { guessOptions } from './load.js'
+import { resolveOptions } from './model-options.js'
 
 export const WRITABLE = ['.safetensors', '.caffemodel']
 
-/** @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_WEIGHTS_MISMATCH, GOOGLENET_ERR_FILE_WRITE; AbortError */
-export async function saveFile(path: string, file: LoadedModel, signal?: AbortSignal): Promise<void> {
+/**
+ * Returns what the file had no place for.
+ *
+ * @throws GOOGLENET_ERR_UNSUPPORTED, GOOGLENET_ERR_WEIGHTS_MISMATCH, GOOGLENET_ERR_FILE_WRITE; AbortError
+ */
+export async function saveFile(path: string, file: LoadedModel, signal?: AbortSignal): Promise<string[]> {
   checkPath('path', path)
   throwIfAborted(signal)
-  const { weights, model, inputSize, labels = [], preprocessing, calibration } = file
+  const { weights, inputSize, labels = [], preprocessing, calibration } = file
   const extension = extname(path).toLowerCase()
   if (!WRITABLE.includes(extension)) {
     const message = `cannot write ${path}: expected a name that ends in ${WRITABLE.join(' or ')}`
     throw new GoogLeNetError('GOOGLENET_ERR_UNSUPPORTED', message)
   }
+  const model = file.model ?? (inputSize && resolveOptions({ ...guessOptions(weights), inputSize }))
   if (extension === '.caffemodel') {
-    const options = { ...guessOptions(weights), inputSize, ...(model as NetworkOptions) }
+    const options = { ...guessOptions(weights), ...(model as NetworkOptions) }
     await writeCaffemodel(path, 'GoogleNet', caffeLayers(weights, options), { signal, inputSize: options.inputSize })
-  } else if (model) {
+    return [...(labels.length > 0 ? ['labels'] : []), ...(calibration ? ['ranges for int8'] : [])]
+  }
+  if (model) {
     await saveModel(path, { weights, model, labels, preprocessing, calibration }, { signal })
-  } else if (inputSize) {
-    const defaults = { classes: 1000, width: 1, auxiliary: true, block: 'reduced', dropout: {}, seed: 1 } as const
-    const known = { ...defaults, ...guessOptions(weights), inputSize }
-    await saveModel(path, { weights, model: known, labels, preprocessing, calibration }, { signal })
   } else {
     await writeSafetensors(path, weights, {}, { signal })
   }
+  return []
 }
 
 /** The network's layers that `weights` has tensors for. */

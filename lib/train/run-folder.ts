@@ -2,15 +2,14 @@
  * The folder of a run: `last/checkpoint.safetensors` to resume from, `best/` with the best checkpoint and its model,
  * one JSON object a line in `metrics.jsonl`, and the resolved options in `config.json`.
  */
-import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
 import type { GoogLeNet } from '../model/model.js'
 import { loadCheckpoint, saveCheckpoint, saveModel, type TrainingState } from '../weights/checkpoint.js'
-import { appendLines, writeFailure, writeFileAtomic } from '../weights/file.js'
+import { appendLines, removeLeftovers, temporaryFor, writeFailure, writeFileAtomic } from '../weights/file.js'
 import type { TensorMap } from '../weights/safetensors.js'
 
 const CHECKPOINT = 'checkpoint.safetensors'
@@ -43,7 +42,8 @@ export class RunFolder {
     await makeFolder(path)
     await hold(path)
     try {
-      await sweep(path)
+      for (const file of ['config.json', METRICS, 'best', `last/${CHECKPOINT}`, `best/${CHECKPOINT}`, `best/${MODEL}`])
+        await removeLeftovers(join(path, file))
       await writeFileAtomic(join(path, 'config.json'), [Buffer.from(`${JSON.stringify(config, null, 2)}\n`)])
       if (!resumed) await writeFileAtomic(join(path, METRICS), [])
       else if (resolve(resumed.from) === resolve(path)) await forget(join(path, METRICS), resumed)
@@ -77,7 +77,7 @@ export class RunFolder {
     const description = model.description()
     await saveCheckpoint(path, { weights, momentum: new Map(), ...Object.fromEntries(parts), state, ...description })
     const best = parts.get('average') ?? weights
-    if (kind === 'best') await saveModel(join(this.path, kind, MODEL), { weights: best, ...description })
+    if (kind === 'best') await saveModel(bestModel(this.path), { weights: best, ...description })
     return path
   }
 }
@@ -94,7 +94,7 @@ export function loadLast(path: string, signal?: AbortSignal) {
   return loadCheckpoint(lastCheckpoint(path), { signal })
 }
 
-/** Whether a folder has the model that was best so far. */
+/** Where a run's folder has the model that was best so far. */
 export const bestModel = (path: string) => join(path, 'best', MODEL)
 
 /** Milliseconds between two signs of life of a folder's run, and after how long without one it counts as dead. */
@@ -152,16 +152,6 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** What writeFileAtomic and bringBest write before they rename it. */
-const UNFINISHED = /^\.(config|metrics|checkpoint|model)\.\w+\.\d+\.[0-9a-f]{12}\.tmp$|^best\.[0-9a-f-]{36}\.tmp$/
-
-/** Removes what a killed run was writing. */
-async function sweep(path: string): Promise<void> {
-  for (const folder of [path, join(path, 'last'), join(path, 'best')])
-    for (const name of await readdir(folder).catch(() => []))
-      if (UNFINISHED.test(name)) await rm(join(folder, name), { recursive: true, force: true })
-}
-
 /** Drops the lines of metrics.jsonl that a run killed after its last checkpoint will write again. */
 async function forget(path: string, { epoch, imagesSeen }: Resumed): Promise<void> {
   const text = await readFile(path, 'utf8').catch(() => '')
@@ -186,7 +176,7 @@ async function bringBest(from: string, to: string): Promise<void> {
   const source = join(from, 'best')
   const target = join(to, 'best')
   if (!existsSync(source) || existsSync(target)) return
-  const partial = `${target}.${randomUUID()}.tmp`
+  const partial = temporaryFor(target)
   try {
     await cp(source, partial, { recursive: true })
     await rename(partial, target)

@@ -41,10 +41,10 @@ const training = new WeakSet<GoogLeNet>()
 
 async function* drive(model: GoogLeNet, data: ImageFolder, settings: Settings, makeWorker: MakeWorker) {
   if (training.has(model)) throw invalid('fit()', 'one run of a model at a time', 'a second before the first has ended')
-  training.add(model)
   const queue = new EventQueue()
   const left = new AbortController()
   const trainer = new Trainer(model, data, settings, left.signal, (event) => queue.push(event))
+  training.add(model)
   const run = trainer
     .run(makeWorker)
     .finally(() => training.delete(model))

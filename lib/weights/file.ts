@@ -4,7 +4,7 @@
  * Nothing here knows a format; failures become GoogLeNetError with the system's error as `cause`.
  */
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, lstat, open, readFile, realpath, rename, rm } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { GoogLeNetError } from '../errors.js'
 import { throwIfAborted } from '../lifetime.js'
@@ -96,7 +96,7 @@ export async function writeFileAtomic(
       return
     }
     const folder = dirname(target)
-    temporary = join(folder, `.${basename(target).slice(0, 64)}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`)
+    temporary = temporaryFor(target)
     await writeTo(await open(temporary, 'wx', mode), chunks, { signal, sync: true })
     throwIfAborted(signal)
     await rename(temporary, target)
@@ -106,6 +106,20 @@ export async function writeFileAtomic(
     if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => undefined)
     throw writeFailure(path, error)
   }
+}
+
+const temporaryPrefix = (path: string) => `.${basename(path).slice(0, 64)}.`
+
+/** A new name beside `path` for what is renamed to it when it is whole. */
+export function temporaryFor(path: string): string {
+  return join(dirname(path), `${temporaryPrefix(path)}${process.pid}.${randomBytes(6).toString('hex')}.tmp`)
+}
+
+/** Removes what killed processes were writing for `path`; nobody else may be at it. */
+export async function removeLeftovers(path: string): Promise<void> {
+  for (const name of await readdir(dirname(path)).catch(() => []))
+    if (name.startsWith(temporaryPrefix(path)) && /\.\d+\.[0-9a-f]{12}\.tmp$/.test(name))
+      await rm(join(dirname(path), name), { recursive: true, force: true })
 }
 
 /** Adds all lines to a file or, on a full disk, none. @throws GOOGLENET_ERR_FILE_WRITE */
